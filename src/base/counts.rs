@@ -1,0 +1,137 @@
+//! What was seen, what was lost, and which limit was reached: one counter each.
+
+macro_rules! counts {
+    ($($(#[doc = $doc:literal])+ $name:ident $word:literal;)+) => {
+        /// A thing worth counting.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Count { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Count {
+            /// Every counter, in the order in which they are told.
+            pub const ALL: &[Count] = &[$(Count::$name,)+];
+
+            /// The word in records and metrics.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Count::$name => $word,)+ }
+            }
+
+            /// What it counts, for people.
+            pub fn doc(self) -> &'static str {
+                match self { $(Count::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Packets read.
+    Packets "packets";
+    /// Bytes of packets read, as they were on the wire.
+    PacketBytes "packet_bytes";
+    /// Packets that hold no TCP (other protocols, other link content).
+    NotTcp "not_tcp";
+    /// Packets whose link type is not known.
+    UnknownLink "unknown_link";
+    /// Packets whose headers are cut or wrong.
+    BadPacket "bad_packet";
+    /// Packets whose payload the snapshot length cut.
+    CutPackets "cut_packets";
+    /// Segments whose checksum does not fit, most often because the network card fills it in later: used all the same.
+    BadChecksum "bad_checksum";
+    /// IP fragments read.
+    Fragments "fragments";
+    /// IP datagrams given up because fragments never came or the pool was full.
+    FragmentsLost "fragments_lost";
+    /// Segments seen a second time elsewhere (other interface, before or after NAT).
+    Sightings "sightings";
+    /// TCP segments.
+    Segments "segments";
+    /// Segments that carry bytes already seen.
+    Retransmissions "retransmissions";
+    /// Segments that carry other bytes than those seen at the same place.
+    OverlapConflicts "overlap_conflicts";
+    /// Segments that came before an earlier one.
+    OutOfOrder "out_of_order";
+    /// TCP connections.
+    Connections "connections";
+    /// Connections already open when the capture began.
+    MidConnections "mid_connections";
+    /// Connections closed to make room for others.
+    Evicted "evicted_connections";
+    /// Connection attempts that were refused or never answered.
+    Refused "refused_connections";
+    /// Holes in streams.
+    Gaps "gaps";
+    /// Bytes in those holes, where their length is known.
+    GapBytes "gap_bytes";
+    /// Times the limit on reordered bytes or segments was reached.
+    ReorderLimit "reorder_limit";
+    /// TLS connections.
+    TlsConnections "tls_connections";
+    /// TLS connections that could be decrypted.
+    TlsDecrypted "tls_decrypted";
+    /// TLS records that no key fits.
+    TlsOpaqueRecords "tls_opaque_records";
+    /// TLS connections whose cipher suite is not supported.
+    TlsUnsupported "tls_unsupported";
+    /// TLS secrets read.
+    TlsSecrets "tls_secrets";
+    /// HTTP requests.
+    Requests "requests";
+    /// HTTP responses.
+    Responses "responses";
+    /// HTTP messages that could not be read to their end.
+    Incomplete "incomplete_messages";
+    /// Bytes on an HTTP connection that are no HTTP.
+    GarbledStreams "garbled_streams";
+    /// Bodies whose content coding is unknown, damaged or beyond the limits.
+    Undecoded "undecoded_bodies";
+    /// Messages, bodies or events cut short by one of our limits.
+    OverLimit "over_limit";
+    /// Header fields whose name or value is unknown because the HPACK table's history was not seen.
+    H2Unknown "h2_unknown_fields";
+    /// Connections that left HTTP (WebSocket, CONNECT).
+    Upgraded "upgraded_connections";
+    /// Packets that the kernel dropped before they were captured.
+    KernelDrops "kernel_drops";
+    /// Packets that were dropped because the engine could not keep up.
+    OwnDrops "own_drops";
+    /// Packets that go back in time.
+    TimeSteps "time_steps";
+}
+
+/// One number for each [`Count`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts([u64; Count::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts([0; Count::ALL.len()])
+    }
+}
+
+impl Counts {
+    /// One more.
+    pub fn bump(&mut self, count: Count) {
+        self.add(count, 1);
+    }
+
+    /// `n` more.
+    pub fn add(&mut self, count: Count, n: u64) {
+        if let Some(slot) = self.0.get_mut(count as usize) {
+            *slot = slot.saturating_add(n);
+        }
+    }
+
+    /// How many so far.
+    pub fn get(&self, count: Count) -> u64 {
+        self.0.get(count as usize).copied().unwrap_or(0)
+    }
+
+    /// The sum of both, as for two shards.
+    pub fn merge(&mut self, other: &Counts) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}

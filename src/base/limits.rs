@@ -1,0 +1,67 @@
+//! Every buffer's number, in one place. `docs/architecture.md` mirrors this table.
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $default:literal $unit:literal, at $then:literal;)+) => {
+        /// Upper bounds on everything that traffic can make grow.
+        #[derive(Clone, Debug)]
+        pub struct Limits { $($(#[doc = $doc])+ pub $name: usize,)+ }
+
+        impl Default for Limits {
+            fn default() -> Limits { Limits { $($name: $default,)+ } }
+        }
+
+        impl Limits {
+            /// Name, default, unit and what happens there, for `--help`, `doctor` and the documents.
+            pub const TABLE: &[(&str, usize, &str, &str)] = &[$((stringify!($name), $default, $unit, $then),)+];
+        }
+    };
+}
+
+limits! {
+    /// Open TCP connections.
+    connections: 262_144 "connections", at "the one longest silent is closed as evicted";
+    /// Out-of-order bytes held for one direction of a connection.
+    reorder_bytes: 1_048_576 "bytes", at "the hole before them is released as lost";
+    /// Out-of-order segments held for one direction of a connection.
+    reorder_segments: 1_024 "segments", at "the hole before them is released as lost";
+    /// Out-of-order bytes held over all connections.
+    reorder_bytes_total: 67_108_864 "bytes", at "the hole before the queue at hand is released as lost";
+    /// IP datagrams being put together from fragments.
+    fragment_datagrams: 256 "datagrams", at "the oldest is dropped";
+    /// Bytes of IP fragments held.
+    fragment_bytes: 4_194_304 "bytes", at "the oldest datagram is dropped";
+    /// Recent segments remembered to recognise the same one seen elsewhere.
+    sightings: 8_192 "segments", at "the oldest is forgotten";
+    /// An HTTP/1 head, from start line to empty line; an HTTP/2 header block, decoded.
+    head_bytes: 65_536 "bytes", at "the message is garbled";
+    /// Header lines in one head.
+    head_lines: 256 "lines", at "the message is garbled";
+    /// Requests on one connection that wait for their answer.
+    pipelined: 1_024 "requests", at "the oldest is given up as unanswered";
+    /// Bytes of one body kept to judge it, after decoding.
+    body_bytes: 4_194_304 "bytes", at "the body's rest is not read: what it says is unknown";
+    /// Decoded bytes for each coded byte of a body, beyond the first 64 KiB.
+    inflate_ratio: 200 "times", at "the body's rest is not read: what it says is unknown";
+    /// One event of an SSE stream.
+    sse_event_bytes: 4_194_304 "bytes", at "the event is dropped: what it says is unknown";
+    /// Depth of nested JSON.
+    json_depth: 128 "levels", at "the message is garbled";
+    /// Messages of one JSON-RPC batch.
+    batch: 256 "messages", at "the rest is not read: what it says is unknown";
+    /// Names kept of one list answer.
+    list_names: 4_096 "names", at "the rest is counted, not kept";
+    /// HTTP/2 streams open on one connection.
+    h2_streams: 4_096 "streams", at "the oldest is given up";
+    /// HTTP/2 header table of one direction (RFC 9113 SETTINGS_HEADER_TABLE_SIZE is capped to it).
+    h2_table_bytes: 65_536 "bytes", at "the table shrinks: later names may be unknown";
+    /// TLS bytes of one direction waiting for a key or for the rest of their record.
+    tls_pending_bytes: 262_144 "bytes", at "the oldest records become a hole";
+    /// Secrets held from key logs and captures.
+    tls_secrets: 262_144 "secrets", at "the oldest is dropped";
+    /// Exchanges held for pairing.
+    open_exchanges: 262_144 "exchanges", at "the oldest pair is judged with what is known";
+    /// Findings told apart.
+    findings: 10_000 "findings", at "further ones are counted in one that says so";
+    /// Pair numbers listed in one finding.
+    finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+}

@@ -1,0 +1,88 @@
+//! Segments come in, ordered bytes go out, with every hole said aloud. Knows nothing of what the bytes mean.
+
+use crate::base::{Addr, ConnId, Dir, Gap, Stamp};
+
+/// A connection, as the rooms after this one know it.
+#[derive(Clone, Debug)]
+pub struct Conn {
+    /// Its name for the whole run.
+    pub id: ConnId,
+    /// A small number that no other open connection has; free again after [`StreamEvent::Closed`]. Indexes tables.
+    pub slot: usize,
+    /// The side that opened it, where `opener_known`; else the sender of the first packet seen.
+    pub a: Addr,
+    /// The other side.
+    pub b: Addr,
+    /// Whether the SYN was seen, so that `a` is the client for certain.
+    pub opener_known: bool,
+    /// When its first packet was seen.
+    pub opened: Stamp,
+    /// Other addresses under which the same connection was seen (NAT, bridges): side a's, side b's.
+    pub aliases: [Vec<Addr>; 2],
+}
+
+/// What happened on a connection. Events of one connection come in the order of its bytes, each direction for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEvent<'a> {
+    /// First sight of it.
+    Opened,
+    /// The next bytes of one direction. `at` is the packet that carried them.
+    Data {
+        /// Who sent them.
+        dir: Dir,
+        /// The bytes; never empty.
+        bytes: &'a [u8],
+        /// The packet that carried them first.
+        at: Stamp,
+    },
+    /// A hole in one direction: what comes next does not follow what came before.
+    Gap {
+        /// Who sent what is missing.
+        dir: Dir,
+        /// How much and why.
+        gap: Gap,
+        /// The packet at which it was given up.
+        at: Stamp,
+    },
+    /// One direction has ended in order: FIN, and every byte before it was seen or said to be a hole.
+    Finished {
+        /// Which.
+        dir: Dir,
+        /// The packet with the FIN.
+        at: Stamp,
+    },
+    /// The connection is over; its slot is free after this event.
+    Closed {
+        /// How.
+        how: Close,
+        /// The packet at which this was known.
+        at: Stamp,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// Both sides sent FIN.
+    Finished,
+    /// Broken off; the direction in which the RST went.
+    Reset(Dir),
+    /// The SYN was answered with RST: nobody listens.
+    Refused,
+    /// The SYN was never answered.
+    Unanswered,
+    /// Its addresses were used again by a new connection.
+    Reused,
+    /// No packet for so long that it counts as gone.
+    Idle,
+    /// Given up to make room ([`crate::base::Limits::connections`]).
+    Evicted,
+    /// The capture ended.
+    CaptureEnd,
+}
+
+/// Who wants to know.
+pub trait Receiver {
+    /// Called for each event, in order.
+    fn on_stream(&mut self, conn: &Conn, event: StreamEvent<'_>);
+}
