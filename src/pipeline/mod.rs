@@ -1,1 +1,5 @@
-//! (being built)
+//! Wires the rooms, from captured packets to judged pairs: the one-thread reference.
+
+mod summary;
+
+pub use summary::{Loss, Summary};

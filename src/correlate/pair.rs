@@ -1,0 +1,82 @@
+//! A client request with what it caused.
+
+use std::sync::Arc;
+
+use super::Leg;
+use crate::base::Addr;
+use crate::mcp::Conduit;
+
+/// One downstream exchange (one request of a batch) and the upstream exchanges it caused.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The client's request.
+    pub down: Arc<Leg>,
+    /// Which message of a batch this is about; 0 for everything else.
+    pub element: usize,
+    /// The gateway it was sent to.
+    pub gateway: Addr,
+    /// Upstream exchanges, in order of their start.
+    pub up: Vec<Link>,
+    /// OAuth discovery, token endpoint and the like that the gateway visited for it.
+    pub authorization: Vec<Arc<Leg>>,
+    /// Upstream connections that carried nothing readable: refused, reset, encrypted.
+    pub conduits: Vec<Arc<Conduit>>,
+    /// The best other parent for the groups linked here, and why it lost.
+    pub rival: Option<Rival>,
+    /// Probability that the links are right, 0 to 1.
+    pub confidence: f64,
+}
+
+/// An upstream exchange and why it is thought to belong here.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The exchange.
+    pub leg: Arc<Leg>,
+    /// Which session group of this pair it belongs to, from 0.
+    pub group: usize,
+    /// Probability that it belongs to this pair, 0 to 1.
+    pub score: f64,
+    /// Evidence, strongest first.
+    pub because: Vec<Mark>,
+}
+
+/// A piece of evidence: the contract's word for it, and its weight in nats (log-likelihood ratio; negative speaks against).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mark {
+    /// `token`, `contained`, `only-candidate`, `names`, `server`, ...
+    pub word: &'static str,
+    /// Log-likelihood ratio.
+    pub weight: f64,
+}
+
+/// The runner-up.
+#[derive(Clone, Debug)]
+pub struct Rival {
+    /// The other client request.
+    pub down: Arc<Leg>,
+    /// By how many nats the chosen pairing is the better one.
+    pub margin: f64,
+}
+
+/// A gateway that was found or named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Where it listens.
+    pub listen: Addr,
+    /// Named by the user (`--gateway`), not found.
+    pub named: bool,
+    /// Upstream servers it was seen to speak to, in address order.
+    pub upstreams: Vec<Addr>,
+    /// Upstream addresses whose traffic is encrypted and could not be read.
+    pub opaque: Vec<Addr>,
+    /// Relays in front of it, outermost first.
+    pub relays: Vec<Addr>,
+    /// Client exchanges seen.
+    pub downstream: u64,
+    /// Upstream exchanges seen.
+    pub upstream: u64,
+    /// How it was found, in one sentence.
+    pub how: String,
+    /// Software and version as far as its traffic tells (`Server` header, `serverInfo`, its upstream user agent).
+    pub software: Option<String>,
+}

@@ -1,0 +1,47 @@
+//! What a run saw, lost and found, as a whole.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Counts, Ts};
+use crate::correlate::Gateway;
+use crate::verdict::{Reason, Verdict};
+
+/// Told at the end of a run, and at any moment of a live one.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Captures read, as named by the user.
+    pub captures: Vec<String>,
+    /// Time of the first packet.
+    pub first: Option<Ts>,
+    /// Time of the last packet.
+    pub last: Option<Ts>,
+    /// Everything counted.
+    pub counts: Counts,
+    /// HTTP exchanges of any kind, on any port.
+    pub exchanges: u64,
+    /// Gateways, in order of their address.
+    pub gateways: Vec<Gateway>,
+    /// Pairs.
+    pub pairs: u64,
+    /// Pairs by verdict; verdicts without a pair are absent.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// Unresolved pairs by reason.
+    pub unresolved: BTreeMap<Reason, u64>,
+    /// Findings.
+    pub findings: u64,
+    /// What was lost or could not be read, each worth telling.
+    pub losses: Vec<Loss>,
+}
+
+/// A loss, a gap, a decode problem: what the witness could not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// A short word (`truncated`, `damaged`, `kernel-drops`, `lost-bytes`, ...).
+    pub kind: String,
+    /// Where: a file and an offset, a connection; empty where it is about the whole run.
+    pub place: String,
+    /// What it means, in one sentence.
+    pub detail: String,
+    /// When, where that is known.
+    pub at: Option<Ts>,
+}
