@@ -12,6 +12,9 @@ pub struct Addr {
 }
 
 impl Addr {
+    /// Before all others in order.
+    pub const MIN: Addr = Addr { ip: [0; 16], port: 0 };
+
     /// From any IP address and a port.
     pub fn new(ip: IpAddr, port: u16) -> Addr {
         let ip = match ip {

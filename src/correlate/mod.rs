@@ -1,8 +1,380 @@
 //! What was asked and answered on either side of a gateway comes in; pairs go out: each client request with the upstream
 //! exchanges it caused. Knows nothing of what a pair means.
+//!
+//! Roles are found from traffic ([`roles`]); upstream exchanges are gathered into visits ([`visit`]); client requests and visits
+//! that could belong together form components; each component is solved as a whole ([`solve`]) once nothing that comes later
+//! can change it.
 
+mod assign;
+mod evidence;
 mod leg;
 mod pair;
+mod request;
+mod roles;
+mod solve;
+mod visit;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use leg::Leg;
-pub use pair::{Gateway, Link, Mark, Pair, Rival};
+pub use pair::{Gateway, Link, Mark, Other, Pair, Rival};
+
+use crate::base::{Addr, ExId, Limits, Stamp, Ts};
+use crate::mcp::{AskKind, Asked, Conduit, ConduitKind, Exchange, Seen};
+use evidence::Learned;
+use request::{Request, left};
+use roles::Roles;
+use visit::{Hasher, VisitId, Visits};
+
+pub(crate) use request::{answer_to, ask_of, lists};
+pub(crate) use solve::is_background;
+
+/// Pairs what is seen on both sides of the gateways.
+pub struct Correlator {
+    roles: Roles,
+    legs: HashMap<ExId, Leg, Hasher>,
+    /// Exchanges with servers of which nothing is known yet.
+    undecided: BTreeMap<Addr, Vec<ExId>>,
+    undecided_conduits: Vec<Arc<Conduit>>,
+    /// Exchanges with relays in front of a gateway, until their inner leg is found.
+    outer: BTreeSet<ExId>,
+    /// Which downstream leg an outer leg became another name of, and which legs an alias stands for.
+    inner: HashMap<ExId, ExId, Hasher>,
+    requests: BTreeMap<(Stamp, ExId, usize), Request>,
+    visits: Visits,
+    starts: BTreeSet<(Ts, VisitId)>,
+    /// Connections that carry something the witness cannot read.
+    tunnels: BTreeMap<ExId, Arc<Conduit>>,
+    learned: Learned,
+    /// Requests that ended and whose pair is due.
+    due: BTreeSet<(Stamp, ExId, usize)>,
+    limits: Limits,
+    now: Ts,
+    held: Option<Ts>,
+    last: bool,
+}
+
+impl Correlator {
+    /// With the gateways that the user named (any port where none is given).
+    pub fn new(named: Vec<(IpAddr, Option<u16>)>, limits: Limits) -> Correlator {
+        Correlator {
+            roles: Roles::new(named),
+            legs: HashMap::default(),
+            undecided: BTreeMap::new(),
+            undecided_conduits: Vec::new(),
+            outer: BTreeSet::new(),
+            inner: HashMap::default(),
+            requests: BTreeMap::new(),
+            visits: Visits::default(),
+            starts: BTreeSet::new(),
+            tunnels: BTreeMap::new(),
+            learned: Learned::default(),
+            due: BTreeSet::new(),
+            limits,
+            now: Ts(i64::MIN),
+            held: None,
+            last: false,
+        }
+    }
+
+    /// Something was seen. Pairs that are now beyond change go to `out`.
+    pub fn push(&mut self, seen: Seen, out: &mut Vec<Pair>) {
+        match seen {
+            Seen::Asked(exchange) => self.asked(*exchange),
+            Seen::Answering(id, response) => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.response = Some(*response);
+                    self.visits.learn(leg);
+                }
+            }
+            Seen::Answered(id, answer) => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    if self.roles.role(leg.peers.server).upstream {
+                        self.learned.list(leg.peers.server, &answer);
+                    }
+                    leg.answers.push(*answer);
+                    self.visits.learn(leg);
+                }
+            }
+            Seen::Done(id, answered) => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.done = Some(answered);
+                    self.done(id);
+                    self.settle(out);
+                }
+            }
+            Seen::Conduit(conduit) => {
+                self.conduit(Arc::new(*conduit));
+                self.settle(out);
+            }
+        }
+        if self.legs.len() > self.limits.open_exchanges {
+            self.make_room(out);
+        }
+    }
+
+    /// Packet time has passed. `held` is the time of the earliest byte that is held back behind a hole.
+    pub fn tick(&mut self, now: Ts, held: Option<Ts>, out: &mut Vec<Pair>) {
+        let released = held != self.held;
+        let due = now.since(self.now) >= TICK;
+        self.held = held;
+        if due || released && !self.due.is_empty() {
+            self.now = self.now.max(now);
+            self.settle(out);
+        }
+    }
+
+    /// Nothing more will come.
+    pub fn finish(&mut self, out: &mut Vec<Pair>) {
+        self.last = true;
+        self.held = None;
+        if self.roles.finish() {
+            self.flush();
+        }
+        self.due = self.requests.keys().copied().collect();
+        self.settle(out);
+    }
+
+    /// The gateways found so far, in address order.
+    pub fn gateways(&self) -> Vec<Gateway> {
+        self.roles.gateways()
+    }
+
+    /// Exchanges and connections held.
+    pub fn open(&self) -> usize {
+        self.legs.len()
+    }
+
+    fn asked(&mut self, exchange: Exchange) {
+        let leg = Leg::new(exchange);
+        if leg.asked == Asked::Other {
+            return;
+        }
+        self.now = self.now.max(leg.last().ts);
+        let (id, server) = (leg.id, leg.peers.server);
+        let changed = self.roles.asked(&leg);
+        self.legs.insert(id, leg);
+        self.undecided.entry(server).or_default().push(id);
+        if changed || self.roles.role(server).known() {
+            self.flush();
+        }
+    }
+
+    /// Gives exchanges their side, once it is known what their server is.
+    fn flush(&mut self) {
+        let known: Vec<Addr> = self.undecided.keys().copied().filter(|at| self.roles.role(*at).known()).collect();
+        let mut ready: Vec<ExId> = known.iter().filter_map(|at| self.undecided.remove(at)).flatten().collect();
+        ready.sort_by_key(|id| self.legs.get(id).map(|leg| (leg.start(), leg.id)));
+        for id in ready {
+            self.route(id);
+        }
+        let conduits = std::mem::take(&mut self.undecided_conduits);
+        for conduit in conduits {
+            self.conduit(conduit);
+        }
+    }
+
+    fn route(&mut self, id: ExId) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let (role, authorization) = (self.roles.role(leg.peers.server), leg.asked == Asked::Authorization);
+        if role.relay {
+            self.outer.insert(id);
+            return;
+        }
+        if role.upstream && self.passed_on(id) {
+            return;
+        }
+        if role.gateway && !authorization {
+            self.alias(id);
+            self.begin_request(id);
+        }
+        let Some(leg) = self.legs.get(&id) else { return };
+        if role.upstream || authorization && !role.gateway {
+            let visit = self.visits.attach(leg);
+            if let Some(visit) = self.visits.open.get(&visit) {
+                self.starts.insert((visit.start.ts, visit.id));
+            }
+            for answer in &leg.answers {
+                self.learned.list(leg.peers.server, answer);
+            }
+        }
+    }
+
+    /// A relay on the far side passes the gateway's own request on: its leg is another name of the gateway's.
+    fn passed_on(&mut self, id: ExId) -> bool {
+        let Some(leg) = self.legs.get(&id) else { return false };
+        let server = leg.peers.server;
+        let first = self.legs.values().filter(|own| {
+            own.id != id
+                && self.roles.relays(own.peers.server, server)
+                && self.roles.role(own.peers.server).upstream
+                && roles::same_request(own, leg)
+        });
+        let Some(own) = first.map(|own| (own.start(), own.id)).max() else { return false };
+        self.inner.insert(id, own.1);
+        true
+    }
+
+    /// Outer legs of a request give it further names.
+    fn alias(&mut self, id: ExId) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let server = leg.peers.server;
+        let outer = self.outer.iter().filter_map(|outer| self.legs.get(outer)).filter(|outer| {
+            !self.inner.contains_key(&outer.id) && self.roles.relays(outer.peers.server, server) && roles::same_request(outer, leg)
+        });
+        // The latest that fits: a pooled connection serves many clients one after the other.
+        let Some(outer) = outer.map(|outer| (outer.start(), outer.id)).min() else { return };
+        let Some(peers) = self.legs.get(&outer.1).map(|outer| outer.peers.clone()) else { return };
+        self.inner.insert(outer.1, id);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.peers.client_aliases.push(peers.client);
+            leg.peers.client_aliases.extend(peers.client_aliases);
+            leg.peers.server_aliases.push(peers.server);
+            leg.peers.server_aliases.extend(peers.server_aliases);
+        }
+    }
+
+    fn begin_request(&mut self, id: ExId) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let elements = match &leg.asked {
+            // A batch is one request on the wire and as many as it has requests for the one who waits (MCP 2025-03-26).
+            Asked::Rpc(asks) if asks.len() > 1 => {
+                let requests: Vec<usize> =
+                    (0..asks.len()).filter(|n| asks.get(*n).is_some_and(|ask| ask.kind == AskKind::Request)).collect();
+                if requests.is_empty() { vec![0] } else { requests }
+            }
+            _ => vec![0],
+        };
+        let (start, gateway) = (leg.start(), leg.peers.server);
+        let (end, left) = (leg.done.map(|done| done.last), left(leg));
+        for element in elements {
+            let key = (start, id, element);
+            self.requests.insert(key, Request { id, element, gateway, start, end, left });
+            if end.is_some() {
+                self.due.insert(key);
+            }
+        }
+    }
+
+    fn done(&mut self, id: ExId) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        self.now = self.now.max(leg.last().ts);
+        self.roles.done(leg);
+        if let Some(inner) = self.inner.get(&id).and_then(|inner| self.legs.get(inner))
+            && inner.done.is_some()
+            && !roles::same_answer(leg, inner)
+            && self.outer.contains(&id)
+        {
+            // Passed on alike, answered otherwise: this hop changes what matters, it is the gateway.
+            self.roles.differs(leg.peers.server, inner.peers.server);
+        }
+        let (start, end, left) = (leg.start(), leg.done.map(|done| done.last), left(leg));
+        let first = (start, id, 0);
+        let keys: Vec<_> = self.requests.range(first..=(start, id, usize::MAX)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(request) = self.requests.get_mut(&key) {
+                request.end = end;
+                request.left = left;
+                self.due.insert(key);
+            }
+        }
+        if self.outer.remove(&id) || self.inner.contains_key(&id) {
+            self.inner.remove(&id);
+            self.legs.remove(&id);
+        }
+    }
+
+    fn conduit(&mut self, conduit: Arc<Conduit>) {
+        let at = conduit.peers.server;
+        // A connection whose beginning was seen and that never spoke, or failed to: it has a verdict of its own.
+        let failed = match &conduit.kind {
+            ConduitKind::NoData => conduit.close.is_some_and(failure),
+            ConduitKind::Tls { failed, .. } => failed.is_some(),
+            ConduitKind::Unknown => false,
+        };
+        self.now = self.now.max(conduit.last.ts);
+        if self.tunnels.remove(&conduit.id).is_none() && self.roles.conduit(&conduit.peers) {
+            self.flush();
+        }
+        if failed {
+            if let Some(id) = self.visits.conduit(conduit.clone()) {
+                self.starts.insert((conduit.start.ts, id));
+            }
+        } else if !matches!(conduit.kind, ConduitKind::NoData) && !self.roles.role(at).gateway {
+            self.tunnels.insert(conduit.id, conduit);
+        }
+    }
+
+    /// Memory follows what is open: where too much is, the oldest pairs are closed with what is known.
+    fn make_room(&mut self, out: &mut Vec<Pair>) {
+        let spare = self.limits.open_exchanges / 8;
+        let oldest: Vec<_> = self.requests.keys().copied().take(spare.max(1)).collect();
+        if oldest.is_empty() {
+            // Nothing is paired at all: exchanges with servers of which nothing will be known.
+            for ids in std::mem::take(&mut self.undecided).into_values() {
+                for id in ids.into_iter().take(spare) {
+                    self.legs.remove(&id);
+                }
+            }
+        }
+        for key in oldest {
+            self.close(key, true, out);
+        }
+        self.sweep();
+    }
+
+    /// Visits that no request can be the parent of, and that are over, are nobody's: the gateway's own errands.
+    fn sweep(&mut self) {
+        let first = self.requests.values().map(|request| request.start.ts).min().unwrap_or(Ts::MAX);
+        let horizon = first.min(self.held.unwrap_or(Ts::MAX)).min(self.now);
+        let old: Vec<(Ts, VisitId)> = self.starts.range(..(horizon, VisitId(0))).copied().collect();
+        for (start, id) in old {
+            let over = self.visits.open.get(&id).is_none_or(|visit| self.is_over(visit));
+            let idle = self.now.since(start) > IDLE;
+            if (over && self.now.since(start) > LINGER) || idle {
+                self.starts.remove(&(start, id));
+                if let Some(visit) = self.visits.take(id) {
+                    self.drop_legs(&visit.legs);
+                }
+            }
+        }
+        let now = self.now;
+        self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
+    }
+
+    fn drop_legs(&mut self, ids: &[ExId]) {
+        for id in ids {
+            if let Some(leg) = self.legs.get(id) {
+                self.visits.forget(leg);
+                let both = self.roles.role(leg.peers.server).gateway
+                    && self.requests.range((leg.start(), *id, 0)..).next().is_some_and(|(key, _)| key.1 == *id);
+                if leg.done.is_some() && !both {
+                    self.legs.remove(id);
+                }
+            }
+        }
+    }
+
+    fn is_over(&self, visit: &visit::Visit) -> bool {
+        visit.legs.iter().filter_map(|id| self.legs.get(id)).all(|leg| leg.done.is_some() || leg.asked == Asked::Stream)
+    }
+}
+
+/// Whether a connection that carried nothing failed, rather than was given up by its opener.
+fn failure(close: crate::tcp::Close) -> bool {
+    use crate::tcp::Close;
+    match close {
+        Close::Refused | Close::Unanswered => true,
+        Close::Reset(dir) => dir == crate::base::Dir::BtoA,
+        Close::Finished | Close::Reused | Close::Idle | Close::Evicted | Close::CaptureEnd => false,
+    }
+}
+
+/// How often timers are looked at, nanoseconds of packet time.
+const TICK: i64 = 20_000_000;
+/// How long the gateway may go on working for a client that left, nanoseconds of packet time.
+const LINGER: i64 = 5_000_000_000;
+/// After this long a visit that is not over is given up, nanoseconds of packet time.
+const IDLE: i64 = 600_000_000_000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Leg;
-use crate::base::Addr;
+use crate::base::{Addr, ExId};
 use crate::mcp::Conduit;
 
 /// One downstream exchange (one request of a batch) and the upstream exchanges it caused.
@@ -23,8 +23,25 @@ pub struct Pair {
     pub conduits: Vec<Arc<Conduit>>,
     /// The best other parent for the groups linked here, and why it lost.
     pub rival: Option<Rival>,
+    /// Other visits that it could have got instead: the verdict has to hold under all of them.
+    pub others: Vec<Other>,
     /// Probability that the links are right, 0 to 1.
     pub confidence: f64,
+    /// The capture ended before the pair was over, or with it.
+    pub at_end: bool,
+}
+
+/// A visit that could belong to the pair as well.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// By how many nats the whole pairing would be worse.
+    pub cost: f64,
+    /// Its exchanges.
+    pub legs: Vec<Arc<Leg>>,
+    /// Or its connection, where it carried nothing readable.
+    pub conduit: Option<Arc<Conduit>>,
+    /// Which of the pair's own upstream exchanges it would replace.
+    pub instead: Vec<ExId>,
 }
 
 /// An upstream exchange and why it is thought to belong here.

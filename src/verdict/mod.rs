@@ -1,5 +1,16 @@
 //! Pairs come in; verdicts, findings, causes and advice go out. One rule a file, one list of rules.
 
+mod advice;
+mod case;
+mod cause;
+mod findings;
+mod group;
+mod history;
+mod judge;
+mod rules;
 mod words;
 
+pub use findings::Findings;
+pub use judge::{Judge, NOTES};
+pub use rules::{ALL as RULES, Rule};
 pub use words::{Cause, CauseKind, Failure, Finding, Judged, Reason, Verdict};

@@ -1,0 +1,90 @@
+//! The unit on the downstream side: one client request, or one message of a batch.
+
+use std::collections::HashSet;
+
+use super::Leg;
+use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
+use crate::http::{Broken, End};
+use crate::mcp::{Ask, Asked, ListKind, Outcome};
+
+/// A client request that waits for its pair.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub id: ExId,
+    pub element: usize,
+    pub gateway: Addr,
+    pub start: Stamp,
+    /// Last byte of its answer; `None` while it is open.
+    pub end: Option<Stamp>,
+    /// The client went away before the answer was whole.
+    pub left: bool,
+}
+
+impl Request {
+    /// Whether an upstream exchange that began at `at` may have been caused by it. A client that leaves does not stop the gateway.
+    pub(super) fn may_cause(&self, at: Ts, linger: i64) -> bool {
+        let grace = if self.left { linger } else { 0 };
+        self.start.ts <= at && self.end.is_none_or(|end| at <= end.ts + grace)
+    }
+}
+
+/// Whether the receiver left before it had its answer.
+pub(super) fn left(leg: &Leg) -> bool {
+    leg.done.is_some_and(|done| matches!(done.end, End::Broken(Broken::Left)))
+}
+
+/// What is wanted: the message of a batch, or the REST route's list.
+pub(crate) fn ask_of(leg: &Leg, element: usize) -> Option<&Ask> {
+    match &leg.asked {
+        Asked::Rpc(asks) => asks.get(element),
+        _ => None,
+    }
+}
+
+/// What a request lists.
+pub(crate) fn lists(leg: &Leg, element: usize) -> Option<ListKind> {
+    match &leg.asked {
+        Asked::RestList(kind) => Some(*kind),
+        _ => ask_of(leg, element).and_then(|ask| ask.lists),
+    }
+}
+
+/// The answer to one message of a request.
+pub(crate) fn answer_to(leg: &Leg, element: usize) -> Option<&Outcome> {
+    let ask = ask_of(leg, element);
+    let telling = |outcome: &&Outcome| {
+        matches!(outcome, Outcome::Result { .. } | Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Nonsense)
+    };
+    let answers = || leg.answers.iter().filter(|answer| telling(&&answer.outcome));
+    let own = answers().find(|answer| answer.id.is_some() && ask.is_some_and(|ask| ask.id == answer.id));
+    let any = || answers().find(|answer| answer.id.is_none() || ask.is_none());
+    own.or_else(any).map(|answer| &answer.outcome)
+}
+
+/// Names in a list answer, and whether there was a list at all.
+pub(super) fn names(outcome: Option<&Outcome>) -> Option<&[String]> {
+    match outcome {
+        Some(Outcome::Result { list: Some(list), .. }) => Some(&list.names),
+        _ => None,
+    }
+}
+
+/// Texts of a call's answer.
+pub(super) fn texts(outcome: Option<&Outcome>) -> &[Fingerprint] {
+    match outcome {
+        Some(Outcome::Result { texts, .. }) => texts,
+        _ => &[],
+    }
+}
+
+/// Every name that a gateway may have made by prefixing: the name itself and what stands after each separator in it.
+pub(super) fn endings(names: &[String]) -> HashSet<&str> {
+    let mut endings = HashSet::new();
+    for name in names {
+        endings.insert(name.as_str());
+        for (at, _) in name.match_indices(['-', '_', '.', ':', '/']) {
+            endings.extend(name.get(at + 1..).filter(|rest| !rest.is_empty()));
+        }
+    }
+    endings
+}

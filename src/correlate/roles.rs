@@ -1,0 +1,356 @@
+//! Which side is which: the listening address at which client requests change into upstream requests is a gateway.
+//!
+//! Nothing is asked of the user. For every pair of servers (A, B) this counts how often a request to B began while one to A
+//! was open, on a host that could be A's own. Requests that pass A unchanged make it a relay, not a gateway.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Gateway, Leg};
+use crate::base::{Addr, ExId};
+use crate::mcp::{Asked, Peers};
+
+/// What an address was found to be. An address may be gateway and upstream at once (a chain of gateways).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Role {
+    /// Client requests change here.
+    pub gateway: bool,
+    /// A gateway sends requests here.
+    pub upstream: bool,
+    /// Passes requests on to a gateway unchanged.
+    pub relay: bool,
+}
+
+impl Role {
+    /// Whether anything is known of it.
+    pub(super) fn known(self) -> bool {
+        self.gateway || self.upstream || self.relay
+    }
+}
+
+/// Learns roles from traffic.
+#[derive(Debug, Default)]
+pub(super) struct Roles {
+    servers: BTreeMap<Addr, Server>,
+    hops: BTreeMap<(Addr, Addr), Hop>,
+    /// Servers at which every readable request was encrypted or none came: only seen as conduits.
+    named: Vec<(IpAddr, Option<u16>)>,
+    /// Counts decisions, so that others know when to look again.
+    pub changes: u64,
+}
+
+/// A server's open requests, as far as roles need them.
+#[derive(Debug, Default)]
+struct Server {
+    open: Vec<Open>,
+    aliases: Vec<Addr>,
+    requests: u64,
+    opaque: bool,
+    role: Role,
+    software: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    id: ExId,
+    identity: Option<Identity>,
+    credential: Option<crate::base::Fingerprint>,
+}
+
+/// What stays equal when a request is only passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Identity {
+    asked: Asked,
+    method: String,
+    credential: Option<crate::base::Fingerprint>,
+}
+
+/// How requests to A and to B relate.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hop {
+    /// Weight of requests to B that began inside one to A.
+    inside: f64,
+    /// Requests to B that began outside all to A, once A was known.
+    outside: f64,
+    /// Of those inside, how many were the same request.
+    same: f64,
+    /// Of all inside, without weights.
+    seen: f64,
+    /// The same request was answered differently on both sides.
+    differ: f64,
+}
+
+impl Roles {
+    /// With the gateways that the user named.
+    pub(super) fn new(named: Vec<(IpAddr, Option<u16>)>) -> Roles {
+        Roles { named, ..Roles::default() }
+    }
+
+    /// A request to a server began. Returns whether a role changed.
+    pub(super) fn asked(&mut self, leg: &Leg) -> bool {
+        let at = leg.peers.server;
+        let credential = leg.credential();
+        let identity = identity(leg);
+        self.weigh(&leg.peers, credential, identity.as_ref(), false);
+        let server = self.servers.entry(at).or_default();
+        server.requests += 1;
+        for alias in &leg.peers.server_aliases {
+            if !server.aliases.contains(alias) {
+                server.aliases.push(*alias);
+            }
+        }
+        if !matches!(leg.asked, Asked::Stream | Asked::Authorization | Asked::Other) {
+            server.open.push(Open { id: leg.id, identity, credential });
+            if server.open.len() > OPEN {
+                server.open.remove(0);
+            }
+        }
+        self.decide(false)
+    }
+
+    /// A connection without readable HTTP was made to a server.
+    pub(super) fn conduit(&mut self, peers: &Peers) -> bool {
+        self.weigh(peers, None, None, true);
+        self.servers.entry(peers.server).or_default().opaque = true;
+        self.decide(false)
+    }
+
+    /// A request is over.
+    pub(super) fn done(&mut self, leg: &Leg) {
+        if let Some(server) = self.servers.get_mut(&leg.peers.server) {
+            server.open.retain(|open| open.id != leg.id);
+            if server.software.is_none() {
+                server.software = leg.response.as_ref().and_then(|response| response.head.server.clone());
+            }
+        }
+    }
+
+    /// A request that was passed on unchanged came back otherwise: the hop is no mere relay.
+    pub(super) fn differs(&mut self, a: Addr, b: Addr) {
+        if let Some(hop) = self.hops.get_mut(&(a, b)) {
+            hop.differ += 1.0;
+        }
+    }
+
+    /// Nothing more will come: decide on what there is.
+    pub(super) fn finish(&mut self) -> bool {
+        self.decide(true)
+    }
+
+    /// What an address is.
+    pub(super) fn role(&self, at: Addr) -> Role {
+        self.servers.get(&at).map(|server| server.role).unwrap_or_default()
+    }
+
+    /// Whether requests to `b` can be caused by requests to gateway `a`.
+    pub(super) fn leads(&self, a: Addr, b: Addr) -> bool {
+        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0) && !self.relays(a, b)
+    }
+
+    /// Whether `a` only passes requests on to `b`.
+    pub(super) fn relays(&self, a: Addr, b: Addr) -> bool {
+        self.hops.get(&(a, b)).is_some_and(|hop| hop.is_relay())
+    }
+
+    /// Whether a connection with these ends may have been opened by the host of `gateway`.
+    pub(super) fn from_host(&self, gateway: Addr, peers: &Peers) -> bool {
+        let aliases = self.servers.get(&gateway).map(|server| server.aliases.as_slice()).unwrap_or_default();
+        same_host(gateway, aliases, peers)
+    }
+
+    /// The gateways, in address order.
+    pub(super) fn gateways(&self) -> Vec<Gateway> {
+        let found = self.servers.iter().filter(|(_, server)| server.role.gateway);
+        found.map(|(at, server)| self.describe(*at, server)).collect()
+    }
+
+    fn describe(&self, at: Addr, server: &Server) -> Gateway {
+        let onward = |opaque: bool| {
+            let to = self.hops.range((at, MIN_ADDR)..).take_while(|((a, _), _)| *a == at);
+            let to = to.filter(|((_, b), hop)| hop.inside > 0.0 && !self.role(*b).gateway && self.opaque_only(*b) == opaque);
+            to.filter(|((_, b), _)| opaque || self.role(*b).upstream).map(|((_, b), _)| *b).collect::<Vec<_>>()
+        };
+        let relays = self.hops.keys().filter(|(a, b)| *b == at && self.role(*a).relay).map(|(a, _)| *a).collect();
+        let upstreams = onward(false);
+        let opaque = onward(true);
+        let inside: f64 = self.hops.iter().filter(|((a, _), _)| *a == at).map(|(_, hop)| hop.seen).sum();
+        let how = if self.is_named(at) {
+            "named with --gateway".to_owned()
+        } else {
+            format!("{} requests to it; while they were open its host made {inside:.0} requests to other servers", server.requests)
+        };
+        Gateway {
+            listen: at,
+            named: self.is_named(at),
+            upstreams,
+            opaque,
+            relays,
+            downstream: server.requests,
+            upstream: inside as u64,
+            how,
+            software: server.software.clone(),
+        }
+    }
+
+    fn opaque_only(&self, at: Addr) -> bool {
+        self.servers.get(&at).is_some_and(|server| server.opaque && server.requests == 0)
+    }
+
+    fn is_named(&self, at: Addr) -> bool {
+        self.named.iter().any(|(ip, port)| *ip == at.ip() && port.is_none_or(|port| port == at.port()))
+    }
+
+    /// Counts one request (or connection) to a server against everything open elsewhere.
+    fn weigh(&mut self, peers: &Peers, credential: Option<crate::base::Fingerprint>, identity: Option<&Identity>, conduit: bool) {
+        let to = peers.server;
+        for (a, server) in &self.servers {
+            if *a == to || (server.requests == 0) {
+                continue;
+            }
+            let host = same_host(*a, &server.aliases, peers);
+            let hop = self.hops.entry((*a, to)).or_default();
+            if server.open.is_empty() {
+                if !conduit {
+                    hop.outside += 1.0;
+                }
+                continue;
+            }
+            let token = credential.is_some() && server.open.iter().any(|open| open.credential == credential);
+            hop.inside += if host { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
+            hop.seen += 1.0;
+            if identity.is_some() && server.open.iter().any(|open| open.identity.as_ref() == identity) {
+                hop.same += 1.0;
+            }
+        }
+    }
+
+    /// Looks whether anything can be said of servers that nothing was said of yet. What was said stays.
+    fn decide(&mut self, last: bool) -> bool {
+        let enough = if last { LEAST } else { ENOUGH };
+        let mut found = Vec::new();
+        for ((a, b), hop) in &self.hops {
+            let (from, to) = (self.role(*a), self.role(*b));
+            if (from.gateway && to.upstream) || from.relay {
+                continue;
+            }
+            let back = self.hops.get(&(*b, *a)).map_or(0.0, |hop| hop.inside);
+            let named = self.is_named(*a);
+            let strong = hop.inside >= enough && hop.inside >= OUTSIDE * hop.outside && hop.inside > back;
+            // A hop that only passes requests on makes no gateway, unless nothing lies behind it at the end.
+            if !(strong || named && hop.inside > 0.0) || hop.is_relay() && !(last && !self.leads_on(*b)) && !named {
+                continue;
+            }
+            // An upstream's own errands (a database behind TLS) do not make it a gateway.
+            if from.upstream && !from.gateway && !named && (self.opaque_only(*b) || !last) && !self.plain_hop(*a, *b) {
+                continue;
+            }
+            found.push((*a, *b));
+        }
+        let mut changed = false;
+        for (a, b) in found {
+            changed |= self.set(a, |role| role.gateway = true);
+            changed |= self.set(b, |role| role.upstream = true);
+        }
+        changed |= self.demote_relays();
+        for at in self.servers.keys().copied().collect::<Vec<_>>() {
+            if self.is_named(at) {
+                changed |= self.set(at, |role| role.gateway = true);
+            }
+        }
+        self.changes += u64::from(changed);
+        changed
+    }
+
+    /// Whether `a` to `b` is a hop of readable requests that change on the way.
+    fn plain_hop(&self, a: Addr, b: Addr) -> bool {
+        !self.opaque_only(b) && !self.relays(a, b)
+    }
+
+    /// Whether requests go on from `b` to anywhere.
+    fn leads_on(&self, b: Addr) -> bool {
+        self.hops
+            .iter()
+            .any(|((a, to), hop)| *a == b && hop.inside >= LEAST && self.hops.get(&(*to, b)).map_or(0.0, |back| back.inside) < hop.inside)
+    }
+
+    /// Whoever passes requests on to a gateway unchanged is a relay and nothing else.
+    fn demote_relays(&mut self) -> bool {
+        let relays: Vec<Addr> = self
+            .hops
+            .iter()
+            .filter(|((a, b), hop)| hop.is_relay() && self.role(*b).gateway && !self.is_named(*a))
+            .map(|((a, _), _)| *a)
+            .collect();
+        let mut changed = false;
+        for at in relays {
+            changed |= self.set(at, |role| *role = Role { relay: true, ..Role::default() });
+            // What lies behind its gateway was not reached by itself.
+        }
+        changed
+    }
+
+    fn set(&mut self, at: Addr, change: impl FnOnce(&mut Role)) -> bool {
+        let Some(server) = self.servers.get_mut(&at) else { return false };
+        let before = server.role;
+        change(&mut server.role);
+        server.role != before
+    }
+}
+
+impl Hop {
+    fn is_relay(&self) -> bool {
+        self.same > 0.0 && self.same >= RELAY * self.seen && self.differ == 0.0
+    }
+}
+
+/// Whether the opener of a connection may live on the host that listens at `server`.
+fn same_host(server: Addr, aliases: &[Addr], peers: &Peers) -> bool {
+    let clients = || std::iter::once(&peers.client).chain(&peers.client_aliases);
+    std::iter::once(&server).chain(aliases).any(|at| {
+        let ip = at.ip();
+        clients().any(|client| client.ip() == ip || client.ip().is_loopback() && ip.is_loopback())
+    })
+}
+
+fn identity(leg: &Leg) -> Option<Identity> {
+    let request = leg.request.as_ref()?;
+    let telling = match &leg.asked {
+        Asked::Rpc(_) | Asked::RestList(_) | Asked::RestCall => true,
+        // These carry nothing of their own: only a credential or a session tells them apart.
+        Asked::Stream | Asked::EndSession => request.head.common.session.is_some() || request.head.credential.is_some(),
+        Asked::Authorization | Asked::Unreadable(_) | Asked::Other => false,
+    };
+    telling.then(|| Identity { asked: leg.asked.clone(), method: request.head.method.clone(), credential: leg.credential() })
+}
+
+/// Whether two requests are one, passed on: same words, same credential, one inside the other.
+pub(super) fn same_request(outer: &Leg, inner: &Leg) -> bool {
+    let same = identity(outer).is_some_and(|outer| identity(inner) == Some(outer));
+    same && outer.start() <= inner.start() && outer.done.is_none_or(|done| done.last >= inner.start())
+}
+
+/// Whether both sides were told the same: status class, and error or not.
+pub(super) fn same_answer(outer: &Leg, inner: &Leg) -> bool {
+    outer.status().map(|status| status / 100) == inner.status().map(|status| status / 100)
+}
+
+impl Leg {
+    /// The credential that counts: `Authorization`.
+    pub(super) fn credential(&self) -> Option<crate::base::Fingerprint> {
+        self.request.as_ref()?.head.credential.as_ref().map(|credential| credential.mark)
+    }
+}
+
+/// Open requests remembered for one server.
+const OPEN: usize = 4_096;
+/// Weight of a request from a host that does not look like the gateway's own: it may have several addresses.
+const ELSEWHERE: f64 = 0.25;
+/// Weight at which a hop counts as found: two requests inside, or one with the client's own credential.
+const ENOUGH: f64 = 2.0;
+/// The same at the end of a capture, when no more will come.
+const LEAST: f64 = 1.0;
+/// A gateway may do this much on its own account beside what clients ask.
+const OUTSIDE: f64 = 0.2;
+/// Share of equal requests from which a hop only relays.
+const RELAY: f64 = 0.8;
+const MIN_ADDR: Addr = Addr::MIN;
