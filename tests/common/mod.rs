@@ -1,0 +1,61 @@
+//! What the end-to-end tests share: the binary, the recordings, the scorer.
+#![allow(dead_code)]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the binary in the repository's root.
+pub fn gatewitness(args: &[&str]) -> Output {
+    command(args).output().expect("the binary runs")
+}
+
+/// The binary with arguments, not yet started.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatewitness"));
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+/// Names of all bundled recordings with a truth, in order.
+pub fn captures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let files = std::fs::read_dir(folder).expect("captures are there").filter_map(Result::ok);
+    let mut names: Vec<String> =
+        files.filter_map(|file| file.file_name().to_str()?.strip_suffix(".truth.json").map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+/// The capture file of a recording.
+pub fn file(name: &str) -> String {
+    let path = |ending: &str| format!("captures/{name}.{ending}");
+    let there = |path: &String| Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists();
+    Some(path("pcap")).filter(there).unwrap_or_else(|| path("pcapng"))
+}
+
+/// Scores the tool's records on a recording, with its key log where it has one.
+pub fn score(name: &str) -> serde_json::Value {
+    let (capture, keys) = (file(name), format!("captures/{name}.keys"));
+    let mut args = vec!["replay", "--format", "ndjson", &capture];
+    if Path::new(env!("CARGO_MANIFEST_DIR")).join(&keys).exists() {
+        args.extend(["--keylog", &keys]);
+    }
+    let out = gatewitness(&args);
+    assert!(matches!(out.status.code(), Some(0 | 1)), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    score_records(name, &out.stdout)
+}
+
+/// Scores records that were made elsewhere.
+pub fn score_records(name: &str, records: &[u8]) -> serde_json::Value {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), records).expect("records are written");
+    let scored = Command::new("python3")
+        .args(["tests/score.py", &format!("captures/{name}.truth.json")])
+        .arg(file.path())
+        .args(["--json", "--misses", "5"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("python3 runs the scorer");
+    assert!(scored.status.code() != Some(2), "{name}: {}", String::from_utf8_lossy(&scored.stderr));
+    serde_json::from_slice(&scored.stdout).expect("the scorer prints JSON")
+}
