@@ -1,0 +1,85 @@
+//! Documents that are generated from the code stay true. `UPDATE_DOCS=1 cargo test --test documents` writes them anew.
+
+use std::fs;
+use std::path::Path;
+
+use gatewitness::base::{Count, Limits};
+use gatewitness::verdict::{CauseKind, Failure, NOTES, RULES, Reason, Verdict};
+
+#[test]
+fn verdicts_are_documented_from_the_rules() {
+    hold("docs/verdicts.md", &verdicts());
+}
+
+#[test]
+fn limits_and_counters_are_documented_from_their_tables() {
+    hold("docs/limits.md", &limits());
+}
+
+fn hold(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&file, text).expect("the document is written");
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == text, "{path} is not what the code says: run UPDATE_DOCS=1 cargo test --test documents");
+}
+
+fn verdicts() -> String {
+    let mut text = String::from(
+        "# Verdicts\n\n\
+         <!-- Generated from src/verdict: UPDATE_DOCS=1 cargo test --test documents -->\n\n\
+         A pair is one client request with the upstream requests that the gateway made for it. Its verdict says what the pair shows about the\n\
+         gateway. `swallowed`, `partial` and `stalled` are flagged: the gateway hid a failure.\n\n\
+         | verdict | meaning |\n|---|---|\n",
+    );
+    for verdict in Verdict::ALL {
+        text += &format!("| `{verdict}` |{} |\n", verdict.doc());
+    }
+    text += "\n## Rules\n\nAsked in this order; the first that holds decides. The ids are stable.\n";
+    for rule in RULES {
+        text += &format!("\n### `{}` → `{}`\n\n{}. {}\n\nStays quiet for:\n\n", rule.id, rule.verdict, capital(rule.title), rule.doc);
+        for guard in rule.guards {
+            text += &format!("* {guard}\n");
+        }
+    }
+    text += "\n## Failures\n\nHow an upstream failed. When several did, the first of this order is told.\n\n| failure | meaning |\n|---|---|\n";
+    for failure in Failure::ALL {
+        text += &format!("| `{failure}` |{} |\n", failure.doc());
+    }
+    text += "\n## Causes\n\nWhy it failed, as far as upstream, the credential itself and what went before tell.\n\n| cause | meaning |\n|---|---|\n";
+    for cause in CauseKind::ALL {
+        text += &format!("| `{cause}` |{} |\n", cause.doc());
+    }
+    text += "\n## Why a pair is unresolved\n\n| reason | meaning |\n|---|---|\n";
+    for reason in Reason::ALL {
+        text += &format!("| `{reason}` |{} |\n", reason.doc());
+    }
+    text += "\n## Notes\n\nNoticed without changing the verdict.\n\n| note | meaning |\n|---|---|\n";
+    for (id, doc) in NOTES {
+        text += &format!("| `{id}` | {doc} |\n");
+    }
+    text
+}
+
+fn limits() -> String {
+    let mut text = String::from(
+        "# Limits and counters\n\n\
+         <!-- Generated from src/base: UPDATE_DOCS=1 cargo test --test documents -->\n\n\
+         Everything that traffic can make grow has a bound. Reaching one never ends a run: what is lost is counted and said.\n\n\
+         | limit | default | unit | what happens there |\n|---|---|---|---|\n",
+    );
+    for (name, default, unit, then) in Limits::TABLE {
+        text += &format!("| `{name}` | {default} | {unit} | {then} |\n");
+    }
+    text += "\n## Counters\n\nIn the `summary` record, under `counts`.\n\n| counter | what it counts |\n|---|---|\n";
+    for count in Count::ALL {
+        text += &format!("| `{}` |{} |\n", count.as_str(), count.doc());
+    }
+    text
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
