@@ -48,10 +48,10 @@ impl fmt::Display for Ts {
 
 /// When and where a byte was seen: its packet's time, its place in the run's input, and the frame that carried it.
 ///
-/// Ordered by `ord`, the position in the input, which is total even where capture clocks tie or step back.
+/// Ordered by time, and where clocks tie by the position in the input: a capture may hold packets out of order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stamp {
-    /// Position in the run's whole input, counted from 1 over all files. Total order; ties in `ts` are broken by it.
+    /// Position in the run's whole input, counted from 1 over all files.
     pub ord: u64,
     /// The packet's own time.
     pub ts: Ts,
@@ -69,7 +69,7 @@ impl PartialOrd for Stamp {
 
 impl Ord for Stamp {
     fn cmp(&self, other: &Stamp) -> std::cmp::Ordering {
-        self.ord.cmp(&other.ord).then(self.ts.cmp(&other.ts)).then(self.frame.cmp(&other.frame)).then(self.file.cmp(&other.file))
+        self.ts.cmp(&other.ts).then(self.ord.cmp(&other.ord)).then(self.frame.cmp(&other.frame)).then(self.file.cmp(&other.file))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Wires the rooms, from captured packets to judged pairs: the one-thread reference.
 
+mod engine;
+mod exchanges;
 mod output;
+mod streams;
 mod summary;
 
+pub use engine::{Engine, Options};
 pub use output::Output;
 pub use summary::{Loss, Summary};
