@@ -170,6 +170,15 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Time, interface and losses before it, if the block is a packet.
+    #[inline]
+    pub fn packet_ts(&self) -> Option<(Ts, u32, u64)> {
+        match &self.now {
+            Now::Found(Found::Packet(head)) => Some((head.ts, head.iface, head.dropped)),
+            _ => None,
+        }
+    }
+
     /// Step and block in one.
     #[expect(clippy::should_implement_trait, reason = "it lends what it returns, which an Iterator cannot")]
     pub fn next(&mut self) -> Option<Block<'_>> {
