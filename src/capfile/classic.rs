@@ -17,7 +17,7 @@ pub(super) struct Classic {
     longest: u32,
     pub(super) link: u16,
     /// Seconds of the last good record: what is found behind damage must be near.
-    pub(super) near: Option<u32>,
+    near: Option<u32>,
 }
 
 /// A record's header. Read by hand: the same few bytes are looked at one by one when the next record is sought behind damage.
@@ -62,6 +62,11 @@ impl Classic {
         Some(Record { sec: word(0), fraction: word(4), caplen: word(8), orig_len: word(12) })
     }
 
+    /// Forgets when the last record was.
+    pub(super) fn anytime(&mut self) {
+        self.near = None;
+    }
+
     /// Bytes of a record's header.
     #[inline]
     pub(super) fn head(&self) -> usize {
@@ -79,17 +84,30 @@ impl Classic {
         Ts(i64::from(record.sec) * 1_000_000_000 + i64::from(record.fraction) * self.unit)
     }
 
-    pub(super) fn seconds(record: &Record) -> u32 {
-        record.sec
+    /// Remembers the time of a record that was believed.
+    #[inline]
+    pub(super) fn believe(&mut self, record: &Record) {
+        self.near = Some(record.sec);
+    }
+
+    /// Whether the record fits to the one before it and to itself.
+    #[inline]
+    pub(super) fn fits(&self, record: &Record) -> bool {
+        self.near.is_none_or(|sec| record.sec.abs_diff(sec) <= WEEK) && record.caplen <= record.orig_len
+    }
+
+    /// Whether a record that does not fit is borne out by the one that follows it, which begins `next`: clocks are set, captures are
+    /// joined, and some writers get the original length wrong; but behind a spoilt length there is only noise.
+    pub(super) fn confirmed(&self, record: &Record, next: &[u8]) -> bool {
+        self.record(next).is_none_or(|next| self.size(&next).is_some() && next.sec.abs_diff(record.sec) <= WEEK)
     }
 
     /// The size of the record at the start of `bytes` if it looks like one to somebody who does not know where records begin.
     pub(super) fn likely(&self, bytes: &[u8]) -> Option<usize> {
         let record = self.record(bytes)?;
-        let near = self.near.is_none_or(|sec| record.sec.abs_diff(sec) <= DAY);
-        let whole = record.caplen > 0 && record.caplen <= record.orig_len && record.orig_len <= MAX_RECORD;
+        let whole = record.caplen > 0 && record.orig_len <= MAX_RECORD;
         let fraction = i64::from(record.fraction) * self.unit < 1_000_000_000;
-        if near && whole && fraction { self.size(&record) } else { None }
+        if whole && fraction && self.fits(&record) { self.size(&record) } else { None }
     }
 }
 
@@ -102,4 +120,4 @@ const MODIFIED_BIG: [u8; 4] = [0xa1, 0xb2, 0xcd, 0x34];
 const MAX_SNAPLEN: u32 = 262_144;
 /// For link types with larger packets (USB) the header may raise it this far.
 const MAX_RECORD: u32 = 64 << 20;
-const DAY: u32 = 86_400;
+const WEEK: u32 = 7 * 86_400;

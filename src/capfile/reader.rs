@@ -124,7 +124,7 @@ impl<R: Read> Reader<R> {
     pub fn tail<T: Read>(&self, read: T) -> Reader<T> {
         let mut format = self.format.clone();
         if let Format::Classic(classic) = &mut format {
-            classic.near = None;
+            classic.anytime();
         }
         let (window, begin) = (Window::new(read), Begin::Seek);
         Reader { window, format, now: Now::Nothing, shown: 0, longest: self.longest, damages: 0, begin }
@@ -200,7 +200,13 @@ impl<R: Read> Reader<R> {
         if !self.window.have(size) {
             return self.end(true);
         }
-        classic.near = Some(Classic::seconds(&record));
+        if !classic.fits(&record) {
+            self.window.have(size.saturating_add(classic.head()));
+            if !classic.confirmed(&record, self.window.bytes().get(size..).unwrap_or_default()) {
+                return self.damage(Flaw::Malformed, 1);
+            }
+        }
+        classic.believe(&record);
         self.shown = size;
         self.now = Now::Found(Found::Packet(Head {
             ts: classic.ts(&record),

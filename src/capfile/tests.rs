@@ -238,6 +238,36 @@ fn behind_damage_the_next_block_is_found() {
 }
 
 #[test]
+fn much_damage_costs_little_more_than_what_it_hit() {
+    for (file, from, of) in [([&P01[..24], &P01[24..].repeat(20)].concat(), 24, 560), (P73.to_vec(), 500, 148)] {
+        let mut spoilt = file.clone();
+        for n in 0..spoilt.len() / 2_000 {
+            let at = from + n * 1_999 + n * n % 1_000;
+            spoilt[at] ^= (n as u8) | 1;
+        }
+        let (whole, told) = (read(file.as_slice()), read(spoilt.as_slice()));
+        let good = packets(&told).iter().filter(|packet| whole.contains(packet)).count();
+        assert!(good * 10 > of * 7, "{good} of {of}");
+    }
+}
+
+#[test]
+fn clocks_may_jump_and_lengths_may_be_odd() {
+    // Two captures joined, a month apart; and a writer that says 0 for the original length.
+    let mut file = [P01, &P01[24..]].concat();
+    let mut at = P01.len();
+    while at < file.len() {
+        let sec = u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) - 30 * 86_400;
+        let next = at + 16 + u32::from_le_bytes(file[at + 8..at + 12].try_into().unwrap()) as usize;
+        file[at..at + 4].copy_from_slice(&sec.to_le_bytes());
+        file[at + 12..at + 16].fill(0);
+        at = next;
+    }
+    let told = read(file.as_slice());
+    assert_eq!((packets(&told).len(), damages(&told).len()), (56, 0));
+}
+
+#[test]
 fn a_packet_of_an_unknown_interface_costs_only_itself() {
     let mut file = section(false);
     let at = file.windows(8).position(|w| w == [6, 0, 0, 0, 56 + 12, 0, 0, 0] || w[..4] == [6, 0, 0, 0]).unwrap();
