@@ -64,4 +64,8 @@ limits! {
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
     finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+    /// One block of a capture file.
+    capture_block_bytes: 67_108_864 "bytes", at "it is damage: the next block that makes sense is sought";
+    /// Memory that a compressed capture may demand for its history (zstd's window, xz's dictionary).
+    codec_window_bytes: 134_217_728 "bytes", at "the file cannot be read";
 }
