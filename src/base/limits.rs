@@ -64,4 +64,8 @@ limits! {
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
     finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+    /// Closed connections remembered for a minute, so that their late segments open no new ones.
+    closed_connections: 8_192 "connections", at "the oldest is forgotten";
+    /// Other addresses remembered for each side of a connection.
+    aliases: 8 "addresses", at "further ones are not kept";
 }

@@ -1,6 +1,21 @@
 //! Segments come in, ordered bytes go out, with every hole said aloud. Knows nothing of what the bytes mean.
 
+mod ages;
+mod closed;
+mod flow;
+mod half;
+mod key;
+mod queue;
+mod seq;
+mod table;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod voice;
+
 use crate::base::{Addr, ConnId, Dir, Gap, Stamp};
+
+pub use table::Table;
 
 /// A connection, as the rooms after this one know it.
 #[derive(Clone, Debug)]
