@@ -61,6 +61,7 @@ impl Flow {
             && me.is_plain()
             && peer.is_plain()
             && ahead(seg.ack, peer.next) <= 0
+            && ahead(me.acked, me.next) <= 0
             && peer.is(ACKED)
             && !self.only_syn;
         if !in_order {
@@ -186,16 +187,14 @@ impl Flow {
                 let exact = syn || me.is(SYN_SEEN) && seg.seq == me.isn.wrapping_add(1);
                 if exact { peer.start(seg.ack) } else { peer.guess(seg.ack) }
             }
-            peer.acknowledge(seg.ack, theirs, &mut Voice { conn: &self.conn, dir: dir.flip(), desk });
+            let voice = &mut Voice { conn: &self.conn, dir: dir.flip(), desk };
+            peer.acknowledge(seg.ack, theirs, voice);
+            // What the ACK gives up comes before the bytes that came with it: a request's hole before its answer.
+            if !peer.is(FINISHED) {
+                peer.settle(theirs, Mode::Patient(trouble.packets), at, voice);
+            }
         }
-        let piece = Piece {
-            seq: on(seg.seq, syn.into()),
-            bytes: seg.payload,
-            cut: seg.cut,
-            fin: seg.flags.has(Flags::FIN),
-            at,
-            silence,
-        };
+        let piece = Piece { seq: on(seg.seq, syn.into()), bytes: seg.payload, cut: seg.cut, fin: seg.flags.has(Flags::FIN), at, silence };
         if !me.take(piece, mine, &mut Voice { conn: &self.conn, dir, desk }) {
             return Next::Again;
         }
@@ -226,7 +225,7 @@ impl Flow {
         let answer = seg.flags.has(Flags::ACK);
         let young = at.ts.since(self.conn.opened.ts) < FIRST_TIMEOUT;
         let (me, peer) = both(&mut self.halves, dir);
-        let fits = !answer || !peer.is(STARTED) || peer.isn.wrapping_add(1) == seg.ack;
+        let fits = !answer || !peer.is(STARTED) || acknowledges_syn(peer, seg.ack);
         let first = on(seg.seq, 1);
         if !me.is(STARTED) {
             if !fits {
@@ -273,7 +272,7 @@ impl Flow {
         let answers = seg.flags.has(Flags::ACK) && peer.is(STARTED);
         if self.only_syn && dir == Dir::BtoA {
             // RFC 9293, 3.10.7.3: an RST is acceptable in SYN-SENT if it acknowledges the SYN.
-            let refused = answers && near(ahead(seg.ack, peer.next)) && ahead(seg.ack, peer.next) >= 0;
+            let refused = answers && acknowledges_syn(peer, seg.ack);
             return Some(if refused { Next::Over(Close::Refused) } else { ignore(desk) });
         }
         // RFC 5961, 3: an RST counts if it is where its receiver is. A witness does not know the window's scale, nor always where the receiver
@@ -309,6 +308,11 @@ impl Flow {
             self.trouble = Some(trouble);
         }
     }
+}
+
+/// Whether `ack` covers the SYN, and no more than what followed it.
+fn acknowledges_syn(half: &Half, ack: u32) -> bool {
+    ahead(ack, half.isn) > 0 && ahead(ack, half.next) <= 0
 }
 
 fn ignore<R>(desk: &mut Desk<'_, R>) -> Next {

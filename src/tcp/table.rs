@@ -172,6 +172,12 @@ impl Table {
         self.held_bytes
     }
 
+    /// Keys that lead to closed connections.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.places.values().filter(|place| matches!(place, Place::Closed { .. })).count()
+    }
+
     fn find(&mut self, seg: &Segment<'_>) -> Option<(u32, Dir)> {
         if let Some(Recent { src, dst, slot, dir }) = self.recent {
             if src == seg.src && dst == seg.dst {
@@ -192,9 +198,7 @@ impl Table {
     fn unknown(&mut self, seg: &Segment<'_>, at: Stamp, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
         let (key, low_first) = Key::new(seg.src, seg.dst);
         let straggler = match self.places.get(&key) {
-            Some(Place::Closed { index, low_is_a }) => {
-                self.closed.is_straggler(*index, direction(low_first, *low_is_a), seg, at.ts)
-            }
+            Some(Place::Closed { index, low_is_a }) => self.closed.is_straggler(*index, direction(low_first, *low_is_a), seg, at.ts),
             _ => false,
         };
         // Only what begins something opens a connection: a bare ACK, FIN or RST has no bytes to tell of, and is most often the last of a

@@ -32,7 +32,7 @@ fn it_is_given_up_after_some_packets_as_well() {
     }
     assert!(!lab.said().contains('?'));
     lab.b(31, 6, b".");
-    assert_eq!(lab.said(), "b:. | a?3 lost | a:def");
+    assert_eq!(lab.said(), "a?3 lost | a:def | b:.");
 }
 
 #[test]
