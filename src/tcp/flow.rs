@@ -51,21 +51,21 @@ impl Flow {
         Flow { conn, halves: Default::default(), trouble: None, last: at, patience: Patience::Short, only_syn: true }
     }
 
-    /// The next segment.
-    pub(super) fn segment<R: Receiver>(&mut self, dir: Dir, seg: &Segment<'_>, at: Stamp, desk: &mut Desk<'_, R>) -> Next {
+    /// The next segment, if it is the one expected: nothing missing, nothing begun or ended. Most are. False where it takes
+    /// [`Flow::segment`] to judge it.
+    pub(super) fn in_order<R: Receiver>(&mut self, dir: Dir, seg: &Segment<'_>, at: Stamp, out: &mut R) -> bool {
         let (me, peer) = both(&mut self.halves, dir);
-        let in_order = seg.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST | Flags::ACK) == Flags::ACK
-            && self.trouble.is_none()
+        let expected = seg.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST | Flags::ACK) == Flags::ACK
             && seg.seq == me.next
             && seg.cut == 0
+            && self.trouble.is_none()
             && me.is_plain()
             && peer.is_plain()
             && ahead(seg.ack, peer.next) <= 0
             && ahead(me.acked, me.next) <= 0
-            && peer.is(ACKED)
             && !self.only_syn;
-        if !in_order {
-            return self.slowly(dir, seg, at, desk);
+        if !expected {
+            return false;
         }
         if ahead(seg.ack, peer.acked) > 0 {
             peer.acked = seg.ack;
@@ -73,9 +73,22 @@ impl Flow {
         self.last = at;
         if !seg.payload.is_empty() {
             me.advance(seg.payload.len());
-            desk.out.on_stream(&self.conn, StreamEvent::Data { dir, bytes: seg.payload, at });
+            out.on_stream(&self.conn, StreamEvent::Data { dir, bytes: seg.payload, at });
         }
-        Next::Go
+        true
+    }
+
+    /// The next segment, whatever it is.
+    pub(super) fn segment<R: Receiver>(&mut self, dir: Dir, seg: &Segment<'_>, at: Stamp, desk: &mut Desk<'_, R>) -> Next {
+        if seg.flags.has(Flags::SYN) && !self.syn(dir, seg, at, desk) {
+            return Next::Again;
+        }
+        let silence = at.ts.since(self.last.ts);
+        self.last = at;
+        let mut trouble = self.lend(desk);
+        let next = self.step(dir, seg, at, silence, &mut trouble, desk);
+        self.put_back(trouble, desk);
+        next
     }
 
     /// Packet time has come to [`Flow::due`] or beyond.
@@ -147,18 +160,6 @@ impl Flow {
     fn judge(&self, how: Close, at: Stamp) -> Close {
         let waited = at.ts.since(self.conn.opened.ts) >= FIRST_TIMEOUT;
         if how == Close::CaptureEnd && self.only_syn && waited { Close::Unanswered } else { how }
-    }
-
-    fn slowly<R: Receiver>(&mut self, dir: Dir, seg: &Segment<'_>, at: Stamp, desk: &mut Desk<'_, R>) -> Next {
-        if seg.flags.has(Flags::SYN) && !self.syn(dir, seg, at, desk) {
-            return Next::Again;
-        }
-        let silence = at.ts.since(self.last.ts);
-        self.last = at;
-        let mut trouble = self.lend(desk);
-        let next = self.step(dir, seg, at, silence, &mut trouble, desk);
-        self.put_back(trouble, desk);
-        next
     }
 
     fn step<R: Receiver>(
@@ -302,7 +303,8 @@ impl Flow {
 
     fn put_back<R>(&mut self, mut trouble: Box<Trouble>, desk: &mut Desk<'_, R>) {
         if trouble.is_over() {
-            (trouble.alarm, trouble.held, trouble.packets) = (Ts::MAX, Ts::MAX, 0);
+            // Nothing of this connection goes with it to the next one.
+            *trouble = Trouble::default();
             *desk.spare = Some(trouble);
         } else {
             self.trouble = Some(trouble);

@@ -71,7 +71,7 @@ impl Half {
 
     /// Whether the next segment can only be judged by its sequence number.
     pub(super) fn is_plain(&self) -> bool {
-        self.bits & (STARTED | UNSEEN | FINISHED) == STARTED && self.tail == 0
+        self.bits & (STARTED | ACKED | UNSEEN | FINISHED) == STARTED | ACKED && self.tail == 0
     }
 
     /// `len` bytes were handed on in order.

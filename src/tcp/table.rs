@@ -31,6 +31,8 @@ pub struct Table {
     /// Keys of connections that were seen under other addresses as well.
     other_keys: BTreeMap<u32, Vec<Key>>,
     recent: Option<Recent>,
+    /// No connection's time comes before this.
+    quiet_until: Ts,
     spare: Option<Box<Trouble>>,
 }
 
@@ -66,6 +68,7 @@ impl Table {
             held_bytes: 0,
             other_keys: BTreeMap::new(),
             recent: None,
+            quiet_until: Ts::MAX,
             spare: None,
         }
     }
@@ -74,47 +77,19 @@ impl Table {
     pub fn push(&mut self, seg: &Segment<'_>, at: Stamp, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
         counts.bump(Count::Segments);
         let Some((slot, dir)) = self.find(seg) else { return self.unknown(seg, at, limits, counts, out) };
-        if self.flow(slot).is_some_and(|flow| flow.due() <= at.ts) {
-            self.wake(slot, at.ts, limits, counts, out);
-        }
-        let mut desk = Desk { limits, counts, out, held: &mut self.held_bytes, spare: &mut self.spare };
-        let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::as_mut) else {
-            // Its time was over.
-            return self.unknown(seg, at, limits, counts, out);
-        };
-        let filed = flow.filed();
-        let next = flow.segment(dir, seg, at, &mut desk);
-        self.ages.touch(slot, flow.patience);
-        if filed != UNFILED || flow.trouble.is_some() {
-            self.file(slot, filed);
-        }
-        match next {
-            Next::Go => {}
-            Next::Over(how) => self.close(slot, how, at, limits, counts, out),
-            Next::Again => {
-                self.close(slot, Close::Reused, at, limits, counts, out);
-                self.unknown(seg, at, limits, counts, out);
-            }
+        let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        if at.ts < flow.silent_until() && flow.in_order(dir, seg, at, out) {
+            self.ages.touch(slot, flow.patience);
+        } else {
+            self.known(slot, dir, seg, at, limits, counts, out);
         }
     }
 
     /// Packet time has come to `now`: holes are given up and connections closed whose time is over. Cheap where there are none, so that it
     /// may be called for every packet; the same steps of time give the same events however the connections are spread over tables.
     pub fn tick(&mut self, now: Ts, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
-        while let Some(&(alarm, slot)) = self.alarms.first()
-            && alarm <= now
-        {
-            self.wake(slot, now, limits, counts, out);
-            if self.alarms.first() == Some(&(alarm, slot)) {
-                break;
-            }
-        }
-        for patience in Patience::ALL {
-            while let Some(slot) = self.ages.oldest(patience)
-                && self.flow(slot).is_some_and(|flow| flow.silent_until() <= now)
-            {
-                self.wake(slot, now, limits, counts, out);
-            }
+        if now >= self.quiet_until {
+            self.wake_due(now, limits, counts, out);
         }
     }
 
@@ -194,6 +169,30 @@ impl Table {
         Some((slot, dir))
     }
 
+    /// A segment of the connection at `slot` that is not simply the next one.
+    #[expect(clippy::too_many_arguments, reason = "what every step of the room needs, and the segment")]
+    fn known(&mut self, slot: u32, dir: Dir, seg: &Segment<'_>, at: Stamp, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
+        if self.flow(slot).is_some_and(|flow| flow.due() <= at.ts) {
+            self.wake(slot, at.ts, limits, counts, out);
+        }
+        let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::as_mut) else {
+            // Its time was over.
+            return self.unknown(seg, at, limits, counts, out);
+        };
+        let mut desk = Desk { limits, counts, out, held: &mut self.held_bytes, spare: &mut self.spare };
+        let filed = flow.filed();
+        let next = flow.segment(dir, seg, at, &mut desk);
+        self.file(slot, filed);
+        match next {
+            Next::Go => {}
+            Next::Over(how) => self.close(slot, how, at, limits, counts, out),
+            Next::Again => {
+                self.close(slot, Close::Reused, at, limits, counts, out);
+                self.unknown(seg, at, limits, counts, out);
+            }
+        }
+    }
+
     /// A segment of no open connection.
     fn unknown(&mut self, seg: &Segment<'_>, at: Stamp, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
         let (key, low_first) = Key::new(seg.src, seg.dst);
@@ -227,12 +226,31 @@ impl Table {
         let Some(place) = self.flows.get_mut(slot as usize) else { return };
         let flow = place.insert(flow);
         let next = flow.segment(dir, seg, at, &mut desk);
-        self.ages.touch(slot, flow.patience);
         self.file(slot, UNFILED);
         match next {
             Next::Over(how) => self.close(slot, how, at, limits, counts, out),
             Next::Go | Next::Again => {}
         }
+    }
+
+    fn wake_due(&mut self, now: Ts, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
+        while let Some(&(alarm, slot)) = self.alarms.first()
+            && alarm <= now
+        {
+            self.wake(slot, now, limits, counts, out);
+            if self.alarms.first() == Some(&(alarm, slot)) {
+                break;
+            }
+        }
+        for patience in Patience::ALL {
+            while let Some(slot) = self.ages.oldest(patience)
+                && self.flow(slot).is_some_and(|flow| flow.silent_until() <= now)
+            {
+                self.wake(slot, now, limits, counts, out);
+            }
+        }
+        let oldest = Patience::ALL.into_iter().filter_map(|patience| self.flow(self.ages.oldest(patience)?)).map(Flow::silent_until).min();
+        self.quiet_until = self.alarms.first().map_or(Ts::MAX, |(alarm, _)| *alarm).min(oldest.unwrap_or(Ts::MAX));
     }
 
     fn wake(&mut self, slot: u32, now: Ts, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
@@ -295,10 +313,12 @@ impl Table {
         self.flow(slot).is_some_and(|flow| Key::new(flow.conn.a, flow.conn.b).0 == *key)
     }
 
-    /// Puts the connection where its trouble belongs; `filed` is where it was.
+    /// Puts the connection where its age and its trouble belong; `filed` is where its trouble was.
     fn file(&mut self, slot: u32, filed: (Ts, Ts)) {
         let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        self.ages.touch(slot, flow.patience);
         let now = flow.refile();
+        self.quiet_until = self.quiet_until.min(flow.due());
         if now != filed {
             self.unfile(slot, filed);
             for (ts, list) in [(now.0, &mut self.alarms), (now.1, &mut self.held)] {

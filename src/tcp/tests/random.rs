@@ -52,7 +52,7 @@ proptest! {
             lab.a(start as i64, 0, &bytes[start..end]);
             first[start..end].iter_mut().filter(|ord| **ord == 0).for_each(|ord| *ord = lab.ord);
             high = high.max(end);
-            if lab.ord % 3 == 0 {
+            if lab.ord.is_multiple_of(3) {
                 lab.b(0, high as i64, b"");
             }
         }
