@@ -98,6 +98,10 @@ counts! {
     OwnDrops "own_drops";
     /// Packets that go back in time.
     TimeSteps "time_steps";
+    /// Segments of no open connection: late ones of closed connections, bare ACKs and RSTs of connections never seen.
+    Strays "stray_segments";
+    /// Segments that the connection they name could not have sent: ignored.
+    OutOfWindow "out_of_window";
 }
 
 /// One number for each [`Count`].

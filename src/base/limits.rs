@@ -68,4 +68,8 @@ limits! {
     capture_block_bytes: 67_108_864 "bytes", at "it is damage: the next block that makes sense is sought";
     /// Memory that a compressed capture may demand for its history (zstd's window, xz's dictionary).
     codec_window_bytes: 134_217_728 "bytes", at "the file cannot be read";
+    /// Closed connections remembered for a minute, so that their late segments open no new ones.
+    closed_connections: 8_192 "connections", at "the oldest is forgotten";
+    /// Other addresses remembered for each side of a connection.
+    aliases: 8 "addresses", at "further ones are not kept";
 }

@@ -1,6 +1,27 @@
 //! Segments come in, ordered bytes go out, with every hole said aloud. Knows nothing of what the bytes mean.
+//!
+//! What is said of a hole: bytes that the receiver acknowledged will not come, so they are given up as lost 200 ms or 32 packets after that
+//! ACK (a capture may hold it before the bytes); a hole that nobody acknowledges is given up after 2 s where the receiver is not heard at
+//! all, after 10 s where it is; at a limit at once. What a snapshot length cut off is said as soon as something follows it. A connection
+//! seen from its middle says first, in each direction, that something came before. The bytes seen first win. `queue` says why; bytes
+//! that were handed on are gone, so a repetition is compared with what came before only while that still waits.
+
+mod ages;
+mod closed;
+mod flow;
+mod half;
+mod key;
+mod queue;
+mod seq;
+mod table;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod voice;
 
 use crate::base::{Addr, ConnId, Dir, Gap, Stamp};
+
+pub use table::Table;
 
 /// A connection, as the rooms after this one know it.
 #[derive(Clone, Debug)]
