@@ -64,4 +64,6 @@ limits! {
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
     finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+    /// Bytes of an HTTP/2 connection's side held while searching where a frame begins (capture began late, bytes were lost).
+    h2_resync_bytes: 131_072 "bytes", at "the search goes on behind them";
 }
