@@ -8,7 +8,6 @@ use super::heads::{Field, request_head, response_head};
 use super::hpack::Fields;
 
 /// A decoded header block that has come to its stream.
-#[derive(Debug)]
 pub(super) struct Head<'a> {
     /// The first byte of its HEADERS frame.
     pub(super) began: Stamp,

@@ -35,8 +35,7 @@ pub(crate) struct Cx<'a> {
 }
 
 /// An HTTP/2 connection. An exchange's number follows the order in which its stream was first seen, which is that of the
-/// requests' HEADERS frames.
-#[derive(Debug)]
+/// requests' HEADERS frames. Holds fields as they were sent, credentials too, and so cannot be shown.
 pub(crate) struct Connection {
     client: Direction,
     server: Direction,

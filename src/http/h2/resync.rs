@@ -6,7 +6,6 @@ use crate::base::{Gap, Limits, Stamp};
 use super::frame::{Around, Frame, HEADER};
 
 /// The search in one direction.
-#[derive(Debug)]
 pub(super) struct Resync {
     /// What was lost.
     pub(super) gap: Gap,
@@ -20,7 +19,6 @@ pub(super) struct Resync {
 }
 
 /// Bytes that begin with a frame's header, in the pieces in which they came.
-#[derive(Debug)]
 pub(super) struct Found {
     bytes: Vec<u8>,
     /// Where in `bytes` another packet's begin.
@@ -157,8 +155,8 @@ impl Found {
 
 /// Bits of evidence that make a chain of two or more frames: random bytes would show them once in 2^56 places.
 const ENOUGH: u32 = 56;
-/// Bits that suffice for a frame which ends where the stream does: the end itself is as good as ten bits or more.
-const ENOUGH_AT_END: u32 = 40;
+/// Bits that suffice for a frame which ends where the stream does: that end is worth as many as a length has, fourteen and more.
+const ENOUGH_AT_END: u32 = 32;
 /// Chains followed at a time.
 const TRIES: usize = 64;
 /// Packets told apart while searching.

@@ -11,13 +11,12 @@ use table::Table;
 use super::heads::Field;
 
 /// One direction's decoder.
-#[derive(Debug)]
 pub(super) struct Decoder {
     table: Table,
 }
 
 /// The fields of one block. Reused for block after block.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Fields {
     bytes: Vec<u8>,
     fields: Vec<(Span, Span)>,
@@ -178,5 +177,7 @@ impl Fields {
 /// Bytes kept from one block to the next.
 const KEEP: usize = 4096;
 
+#[cfg(test)]
+pub(super) mod encoder;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,6 @@ pub(super) type Entry<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 ///
 /// Entries are found from the newest on, so those inserted since a loss keep their right place whatever was lost before them.
 /// Holding more old entries than the encoder does is harmless: no valid index reaches them.
-#[derive(Debug)]
 pub(crate) struct Table {
     kept: VecDeque<Kept>,
     size: usize,
@@ -19,7 +18,6 @@ pub(crate) struct Table {
     whole: bool,
 }
 
-#[derive(Debug)]
 struct Kept {
     bytes: Box<[u8]>,
     /// Where the value begins; `None` where the name is unknown.
@@ -155,7 +153,10 @@ mod tests {
         table.insert(Some(b"c"), Some(b"3"));
         assert_eq!(table.get(62), known("c", "3"));
         assert_eq!(table.get(63), Some((None, None)));
-        assert_eq!(table.get(64), Some((None, None)), "evicted by the cap, not by the encoder");
+        assert_eq!(table.get(64), known("a", "1"));
+        assert_eq!(table.get(65), None);
+        table.insert(Some(b"d"), Some(b"4"));
+        assert_eq!(table.get(65), Some((None, None)), "evicted by the cap, not by the encoder");
         assert!(table.size() <= 100);
     }
 

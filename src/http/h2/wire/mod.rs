@@ -15,7 +15,6 @@ use super::streams::Streams;
 use payload::longest;
 
 /// One direction of a connection.
-#[derive(Debug)]
 pub(super) struct Direction {
     part: Part,
     state: State,
@@ -36,13 +35,12 @@ pub(super) struct Direction {
 }
 
 /// What both directions use.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Shared {
     pub(super) streams: Streams,
     pub(super) fields: Fields,
 }
 
-#[derive(Debug)]
 enum State {
     /// Bytes of the preface seen so far.
     Preface(usize),
@@ -59,7 +57,6 @@ enum State {
 }
 
 /// A header block that goes on in CONTINUATION frames.
-#[derive(Debug)]
 struct Block {
     frame: Frame,
     began: Stamp,
