@@ -1,6 +1,8 @@
 //! Ordered bytes of a connection come in; requests, responses and their decoded bodies go out, HTTP/1.1 and HTTP/2 alike.
 //! Secrets in heads end here. Knows nothing of JSON or MCP.
 
+#[allow(dead_code, unused_imports)] // Until the connection is handed to it.
+pub(crate) mod h2;
 mod head;
 
 pub use head::{Credential, Head, HeaderMark, Jwt, RequestHead, ResponseHead, Version};
