@@ -98,6 +98,10 @@ counts! {
     OwnDrops "own_drops";
     /// Packets that go back in time.
     TimeSteps "time_steps";
+    /// Connections seen under a second pair of addresses (NAT).
+    Aliases "aliases";
+    /// Times the limit on connections with a second pair of addresses was reached.
+    AliasLimit "alias_limit";
 }
 
 /// One number for each [`Count`].

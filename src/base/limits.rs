@@ -64,4 +64,6 @@ limits! {
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
     finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+    /// Connections known under a second pair of addresses.
+    aliases: 4_096 "connections", at "the one longest unused is forgotten";
 }
