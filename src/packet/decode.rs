@@ -85,6 +85,7 @@ impl Decoder {
 }
 
 /// Where to begin peeling.
+#[derive(Clone, Copy)]
 pub(super) struct Start<'a> {
     pub(super) layer: Layer,
     pub(super) rest: Rest<'a>,

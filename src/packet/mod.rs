@@ -10,6 +10,8 @@ mod link;
 mod sightings;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod tunnel;
 

@@ -94,12 +94,8 @@ impl Sightings {
         }
         match self.recent.find(mark, src, dst, at.ts) {
             Some(entry) if entry.is_of(src, dst) => return Sight::Again,
-            Some(entry) => {
-                if self.suspect(decoded, entry, at, counts) {
-                    return Sight::Again;
-                }
-            }
-            None => {}
+            Some(entry) if self.suspect(decoded, entry, at, counts) => return Sight::Again,
+            _ => {}
         }
         self.recent.insert(mark, Entry { src, dst, ts: at.ts, aliased: false });
         Sight::New
