@@ -33,7 +33,7 @@ pub struct Decoded<'a> {
 /// Peels frames. Holds nothing but the pieces of fragmented datagrams.
 #[derive(Debug)]
 pub struct Decoder {
-    fragments: Fragments,
+    pub(super) fragments: Fragments,
     /// The datagram at hand, and the one that it in turn was a piece's tunnel for.
     outer: Vec<u8>,
     inner: Vec<u8>,

@@ -218,3 +218,146 @@ const COPIES_WITHIN: i64 = 10_000_000;
 
 /// Separate stretches of one datagram, far apart. 64 KiB in Ethernet packets are 45 pieces in whatever order.
 const MAX_HOLES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::Stamp;
+    use crate::packet::testing::{ether, frame, ip4, ip4_piece, ip6, tcp, udp};
+    use crate::packet::{Decoder, Frame};
+
+    const TEXT: &[u8] = b"the quick brown fox jumps over the lazy dog, and then some more of it";
+
+    /// The pieces of a datagram, each of `size` bytes; `size` is a multiple of eight.
+    fn pieces(id: u16, number: u8, whole: &[u8], size: usize) -> Vec<Vec<u8>> {
+        let last = (whole.len() - 1) / size;
+        let more = |i| if i == last { 0 } else { 0x2000 };
+        whole.chunks(size).enumerate().map(|(i, part)| ip4_piece(number, id, (i * size / 8) as u16 | more(i), part)).collect()
+    }
+
+    struct Road(Decoder, Counts);
+
+    impl Road {
+        fn new(limits: &Limits) -> Road {
+            Road(Decoder::new(limits), Counts::default())
+        }
+
+        fn see(&mut self, packet: &[u8], iface: u32, ms: i64) -> Option<Vec<u8>> {
+            let at = Stamp { ts: Ts(ms * 1_000_000), ..Stamp::default() };
+            let decoded = self.0.decode(Frame { iface, at, ..frame(101, packet) }, &mut self.1);
+            decoded.map(|decoded| decoded.segment.payload.to_vec())
+        }
+
+        fn lost(mut self) -> u64 {
+            self.0.finish(&mut self.1);
+            self.1.get(Count::FragmentsLost)
+        }
+    }
+
+    #[test]
+    fn whatever_order_the_pieces_come_in_the_segment_comes_once() {
+        let parts = pieces(7, 6, &tcp(TEXT), 24);
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
+            let mut road = Road::new(&Limits::default());
+            let found: Vec<_> = order
+                .iter()
+                .flat_map(|i| [road.see(&parts[*i], 1, 0), road.see(&parts[*i], 2, 0), road.see(&parts[*i], 1, 1)])
+                .flatten()
+                .collect();
+            assert_eq!(found, [TEXT, TEXT], "once for each interface");
+            assert_eq!(road.1.get(Count::Fragments), 12);
+            assert_eq!(road.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn ipv6_pieces_and_pieces_in_pieces_are_put_together() {
+        let mut road = Road::new(&Limits::default());
+        let whole = tcp(TEXT);
+        assert_eq!(road.see(&ip6(44, &[&[6, 0, 0, 1, 0, 0, 0, 9][..], &whole[..40]].concat()), 0, 0), None);
+        assert_eq!(road.see(&ip6(44, &[&[6, 0, 0, 40, 0, 0, 0, 9][..], &whole[40..]].concat()), 0, 0).unwrap(), TEXT);
+        let vxlan = |part: &[u8]| udp(4789, &[&[8, 0, 0, 0, 0, 0, 42, 0][..], &ether(0x0800, part)].concat());
+        let mut found = Vec::new();
+        for (id, inner) in pieces(1, 6, &whole, 48).iter().enumerate() {
+            for outer in pieces(2 + id as u16, 17, &vxlan(inner), 64) {
+                found.extend(road.see(&outer, 0, 0));
+            }
+        }
+        assert_eq!(found, [TEXT]);
+        assert_eq!(road.lost(), 0);
+    }
+
+    #[test]
+    fn overlaps_spoil_the_datagram_and_repeats_do_not() {
+        let whole = tcp(TEXT);
+        let mut road = Road::new(&Limits::default());
+        for part in [ip4_piece(6, 1, 0x2000, &whole[..48]), ip4_piece(6, 1, 0x2005, &whole[40..64]), ip4_piece(6, 1, 6, &whole[48..])] {
+            assert_eq!(road.see(&part, 0, 0), None);
+        }
+        // The first copy of the same bytes counts, whatever a later one says.
+        assert_eq!(road.see(&ip4_piece(6, 2, 0x2000, &whole[..48]), 0, 0), None);
+        assert_eq!(road.see(&ip4_piece(6, 2, 0x2000, &[0xff; 48]), 0, 0), None);
+        assert_eq!(road.see(&ip4_piece(6, 2, 6, &whole[48..]), 0, 0).unwrap(), TEXT);
+        // A last piece that ends inside of what is there.
+        assert_eq!(road.see(&ip4_piece(6, 3, 0x2000, &whole[..48]), 0, 0), None);
+        assert_eq!(road.see(&ip4_piece(6, 3, 1, &whole[8..20]), 0, 0), None);
+        assert_eq!(road.lost(), 2);
+    }
+
+    #[test]
+    fn an_identification_may_be_used_again() {
+        let (one, two) = (pieces(7, 6, &tcp(TEXT), 48), pieces(7, 6, &tcp(b"another text, of another datagram, later"), 48));
+        let mut road = Road::new(&Limits::default());
+        assert_eq!(road.see(&one[0], 0, 0), None);
+        assert_eq!(road.see(&two[0], 0, 31_000), None);
+        assert!(road.see(&two[1], 0, 31_000).unwrap().starts_with(b"another"));
+        assert_eq!(road.see(&one[0], 0, 31_020), None);
+        assert_eq!(road.see(&one[1], 0, 31_020).unwrap(), TEXT);
+        assert_eq!(road.lost(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_pieces_stays_within_its_bounds() {
+        let limits = Limits { fragment_datagrams: 16, fragment_bytes: 200_000, ..Limits::default() };
+        let mut road = Road::new(&limits);
+        for id in 0..1_000 {
+            // A few bytes at the far end make room for a whole datagram.
+            assert_eq!(road.see(&ip4_piece(6, id, 0x1fff - 8, &[0; 8]), 0, 0), None);
+            let pool = &road.0.fragments;
+            assert!(pool.table.len() <= 16 && pool.bytes <= 200_000);
+            assert_eq!(
+                pool.bytes,
+                pool.table.values().map(|held| if let State::Open(buf) = &held.state { buf.data().capacity() } else { 0 }).sum()
+            );
+        }
+        assert_eq!(road.lost(), 1_000);
+        let mut road = Road::new(&limits);
+        for i in 0..4_000 {
+            road.see(&ip4_piece(6, 1, 0x2000 | (2 * i), &[0; 8]), 0, 0);
+        }
+        assert_eq!(road.lost(), 1, "a thousand holes in one");
+    }
+
+    #[test]
+    fn cut_pieces_never_become_whole() {
+        let parts = pieces(7, 6, &tcp(TEXT), 48);
+        let mut road = Road::new(&Limits::default());
+        assert_eq!(road.see(&parts[0][..40], 0, 0), None);
+        assert_eq!(road.see(&parts[1], 0, 0), None);
+        assert_eq!((road.1.get(Count::CutPackets), road.lost()), (1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_pieces_never_panic(parts in prop::collection::vec((0u16..3, any::<u16>(), 0usize..64), 0..60)) {
+            let mut road = Road::new(&Limits { fragment_datagrams: 2, fragment_bytes: 70_000, ..Limits::default() });
+            for (id, place, len) in parts {
+                road.see(&ip4_piece(6, id, place, &vec![0x50; len]), 0, 0);
+            }
+            prop_assert!(road.0.fragments.bytes <= 70_000);
+            road.see(&ip4(6, &tcp(TEXT)), 0, 0).unwrap();
+        }
+    }
+}

@@ -88,8 +88,8 @@ impl Sightings {
     /// A segment of a flow that has no part in any tie.
     #[inline]
     fn plain(&mut self, decoded: &Decoded<'_>, mark: Mark, at: Stamp, counts: &mut Counts) -> Sight {
-        let Segment { src, dst, flags, .. } = decoded.segment;
-        if flags.has(Flags::RST) || flags.has(Flags::SYN) && flags.has(Flags::ACK) {
+        let Segment { src, dst, .. } = decoded.segment;
+        if answers(&decoded.segment) {
             self.recent.insert(Mark::answer(dst, src), Entry { src: dst, dst: src, ts: at.ts, aliased: false });
         }
         match self.recent.find(mark, src, dst, at.ts) {
@@ -119,8 +119,9 @@ impl Sightings {
         let prior = self.recent.find(mark, src, dst, at.ts).filter(|entry| entry.is_of(src, dst));
         let agrees = Mark::head(src, dst, &decoded.segment)
             .map(|head| prior.is_some() || self.recent.find(head, src, dst, at.ts).is_some_and(|entry| entry.is_of(src, dst)));
+        let direct = prior.is_some_and(|entry| !entry.aliased) || answers(&decoded.segment) && self.is_answered(dst, src, at);
         let finding = match self.ties.get(flow) {
-            Some(Role::Alias(alias)) => alias.observe(from, prior.map(|entry| entry.aliased), agrees),
+            Some(Role::Alias(alias)) => alias.observe(from, direct, agrees),
             _ => Finding::Nothing,
         };
         if let Finding::Apart(opener) = finding {
@@ -154,13 +155,19 @@ impl Sightings {
         }
         let role = if !opens(segment) {
             Role::Alias(Alias::suspected(segment.src, (entry.src, entry.dst), None))
-        } else if self.recent.find(Mark::answer(entry.src, entry.dst), entry.src, entry.dst, at.ts).is_some() {
+        } else if self.is_answered(entry.src, entry.dst, at) {
             Role::Apart { isn: Some(segment.seq) }
         } else {
             Role::Alias(Alias::suspected(segment.src, (entry.src, entry.dst), Some((Segment { payload: &[], ..*segment }, at))))
         };
         self.ties.insert(flow, role, counts);
         matches!(role, Role::Alias(_))
+    }
+
+    /// Whether the answer to this flow's opener was seen under the flow's own addresses.
+    #[cold]
+    fn is_answered(&self, src: Addr, dst: Addr, at: Stamp) -> bool {
+        self.recent.find(Mark::answer(src, dst), src, dst, at.ts).is_some()
     }
 
     /// Notes how the bytes at this place begin, since legs may cut the same bytes into other segments (offload).
@@ -174,6 +181,10 @@ impl Sightings {
 
 fn opens(segment: &Segment<'_>) -> bool {
     segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK)
+}
+
+fn answers(segment: &Segment<'_>) -> bool {
+    segment.flags.has(Flags::RST) || segment.flags.has(Flags::SYN) && segment.flags.has(Flags::ACK)
 }
 
 /// Whether equality with a recent segment says something.

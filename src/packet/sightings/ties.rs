@@ -75,16 +75,16 @@ impl Alias {
         self.from == from
     }
 
-    /// Takes in a segment of this leg: its sender; if it was seen before, whether under alias addresses; and, if it has payload,
-    /// whether that is how the canonical leg had it.
-    pub(super) fn observe(&mut self, from: Addr, seen_aliased: Option<bool>, agrees: Option<bool>) -> Finding {
+    /// Takes in a segment of this leg: its sender; whether it was seen on the canonical leg before; and, if it has payload, whether
+    /// that is how the canonical leg had it.
+    pub(super) fn observe(&mut self, from: Addr, direct: bool, agrees: Option<bool>) -> Finding {
         let opener = if let State::Suspected(opener) = self.state { opener } else { None };
         if !self.is_forward(from) {
-            return match (self.state, seen_aliased) {
-                (State::Tied, _) => Finding::Nothing,
-                // The answer came on the canonical leg first: that is no way round.
-                (State::Suspected(_), Some(false)) => Finding::Apart(opener),
-                (State::Suspected(_), _) => self.tie(),
+            return match self.state {
+                State::Tied => Finding::Nothing,
+                // The answer came on the canonical leg first: that is not the way back.
+                State::Suspected(_) if direct => Finding::Apart(opener),
+                State::Suspected(_) => self.tie(),
             };
         }
         match agrees {
@@ -132,6 +132,11 @@ impl Ties {
 
     pub(super) fn is_empty(&self) -> bool {
         self.roles.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.roles.len()
     }
 
     pub(super) fn get(&mut self, flow: Flow) -> Option<&mut Role> {
