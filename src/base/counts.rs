@@ -102,6 +102,10 @@ counts! {
     Strays "stray_segments";
     /// Segments that the connection they name could not have sent: ignored.
     OutOfWindow "out_of_window";
+    /// Connections seen under a second pair of addresses (NAT).
+    Aliases "aliases";
+    /// Times the limit on connections with a second pair of addresses was reached.
+    AliasLimit "alias_limit";
 }
 
 /// One number for each [`Count`].

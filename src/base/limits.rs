@@ -74,4 +74,6 @@ limits! {
     aliases: 8 "addresses", at "further ones are not kept";
     /// Bytes of an HTTP/2 connection's side held while searching where a frame begins (capture began late, bytes were lost).
     h2_resync_bytes: 131_072 "bytes", at "the search goes on behind them";
+    /// Connections known under a second pair of addresses.
+    aliases: 4_096 "connections", at "the one longest unused is forgotten";
 }

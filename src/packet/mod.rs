@@ -1,6 +1,24 @@
 //! Frames come in, TCP segments go out: link layers, VLANs, tunnels, IP, fragments, and the same segment seen twice.
 //! Knows nothing of connections.
 
+mod checksum;
+mod decode;
+mod fragments;
+mod ip;
+mod layer;
+mod link;
+mod sightings;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod tunnel;
+
+pub use decode::{Decoded, Decoder, Frame};
+pub use link::LINKS;
+pub use sightings::{Sight, Sightings, Tied};
+
 use crate::base::Addr;
 
 /// A TCP segment as it was captured. Checksums are not judged: offload leaves them unfilled.
