@@ -89,6 +89,7 @@ impl Lane {
     /// The next bytes.
     pub(super) fn data(&mut self, bytes: &[u8], at: Stamp, wire: &mut Wire<'_, '_>) -> Flow {
         if self.stage == Stage::Lost && !self.resumes(bytes, wire) {
+            self.lose(Gap { len: None, cause: Cause::Lost }, false, wire); // a message may have begun within it
             return Flow::Done;
         }
         let mut flow = self.run(bytes, at, wire);
@@ -109,7 +110,7 @@ impl Lane {
             _ => false,
         };
         match &mut self.stage {
-            Stage::Lost => {}
+            Stage::Lost => self.lose(gap, false, wire),
             Stage::Start => self.lose(gap, gap.cause != Cause::Before, wire),
             Stage::Head => {
                 wire.cx.counts.bump(Count::Incomplete);
@@ -319,6 +320,9 @@ impl Lane {
 
     fn frame(&mut self, length: Length, doubt: Option<Doubt>, at: Stamp, wire: &mut Wire<'_, '_>) {
         self.doubt = doubt;
+        if doubt == Some(Doubt::Method) {
+            wire.pairing.responding = false; // it may be over already
+        }
         match length {
             Length::Empty => self.end(End::Complete, at, wire),
             Length::Bytes(n) => self.stage = Stage::Bytes(n),
@@ -346,17 +350,19 @@ impl Lane {
         let held = if fresh { *rest } else { &self.buf };
         let (kind, end) = match doubt {
             Doubt::Method => (sniff::response(held), End::Complete),
-            Doubt::Expect => (sniff::request(held), End::Broken(Broken::Finished)),
+            Doubt::Expect if held.first().is_some_and(u8::is_ascii_uppercase) => (sniff::request(held), End::Broken(Broken::Finished)),
+            Doubt::Expect => (Kind::No, End::Complete),
         };
+        let enough = matches!(self.stage, Stage::Bytes(n) if held.len() as u64 >= n) || held.len() > wire.cx.limits.head_bytes;
         match kind {
-            Kind::More if held.len() <= wire.cx.limits.head_bytes => {
+            Kind::More if !enough => {
                 if fresh {
                     self.buf.extend_from_slice(rest);
                 }
                 return Some(Flow::Done);
             }
             Kind::Request | Kind::Response => self.end(end, at, wire),
-            _ => {}
+            _ => wire.pairing.responding |= self.part == Part::Response,
         }
         self.doubt = None;
         if fresh { None } else { Some(Flow::Again(std::mem::take(&mut self.buf))) }
@@ -366,7 +372,7 @@ impl Lane {
     /// status line only while somebody waits for it: bodies may hold what looks like messages.
     fn resumes(&mut self, bytes: &[u8], wire: &Wire<'_, '_>) -> bool {
         let begins = match self.part {
-            Part::Request => bytes.first().is_some_and(u8::is_ascii_uppercase) && sniff::request(bytes) == Kind::Request,
+            Part::Request => sniff::request_anywhere(bytes) == Kind::Request,
             Part::Response => wire.pairing.expects() && sniff::response(bytes) == Kind::Response,
         };
         if begins {

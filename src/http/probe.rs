@@ -122,7 +122,6 @@ impl Side {
     fn kind(&self, bytes: &[u8], opener_known: bool) -> Kind {
         if self.missed.is_some() {
             return match sniff::anywhere(bytes) {
-                Kind::Request if !bytes.first().is_some_and(u8::is_ascii_uppercase) => Kind::No,
                 Kind::No | Kind::More => sniff::frames(bytes),
                 kind => kind,
             };

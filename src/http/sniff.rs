@@ -17,16 +17,25 @@ pub(super) enum Kind {
     No,
 }
 
-/// At the beginning of a stream.
+/// At the beginning of a stream, where empty lines may come first (RFC 9112, 2.2).
 pub(super) fn beginning(bytes: &[u8]) -> Kind {
+    let empty = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let bytes = bytes.get(empty..).unwrap_or_default();
     match settings(bytes) {
-        Kind::No => anywhere(bytes),
+        Kind::No => start(bytes),
         kind => kind,
     }
 }
 
 /// Where a message may begin, in a stream whose beginning was not seen.
 pub(super) fn anywhere(bytes: &[u8]) -> Kind {
+    match start(bytes) {
+        Kind::Request => request_anywhere(bytes),
+        kind => kind,
+    }
+}
+
+fn start(bytes: &[u8]) -> Kind {
     let preface = bytes.len().min(PREFACE.len());
     if bytes.get(..preface) == PREFACE.get(..preface) && bytes.starts_with(b"PRI") {
         return if preface == PREFACE.len() { Kind::H2Client } else { Kind::More };
@@ -73,6 +82,12 @@ pub(super) fn request(bytes: &[u8]) -> Kind {
         Some(target) if !target.is_empty() && target.iter().all(|b| *b > b' ' && *b != 0x7f) => Kind::Request,
         _ => Kind::No,
     }
+}
+
+/// A request line behind a hole, which may have swallowed the beginning of its method: only methods of which none ends another are believed.
+pub(super) fn request_anywhere(bytes: &[u8]) -> Kind {
+    let known = memchr::memchr(b' ', bytes.get(..METHOD).unwrap_or(bytes)).and_then(|end| bytes.get(..end));
+    if known.is_some_and(|method| METHODS.contains(&method)) { request(bytes) } else { Kind::No }
 }
 
 /// HTTP/2 frames whose connection's beginning was not seen (RFC 9113, 4.1): told only by a HEADERS frame whose first field is a
@@ -136,6 +151,8 @@ pub(super) fn is_token(b: u8) -> bool {
 
 /// Longer methods are none.
 const METHOD: usize = 32;
+/// RFC 9110, 9.3; RFC 5789; the QUERY method.
+const METHODS: &[&[u8]] = &[b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"QUERY"];
 /// Frames looked at before giving up.
 const FRAMES: usize = 16;
 /// RFC 9113, 3.4.
@@ -150,6 +167,7 @@ mod tests {
         for (text, kind) in [
             ("POST /mcp HTTP/1.1\r\n", Kind::Request),
             ("CONNECT up:443 HTTP/1.1\n", Kind::Request),
+            ("\r\n\nGET / HTTP/1.1\r\n", Kind::Request),
             ("OPTIONS * HTTP/1.0\r\n", Kind::Request),
             ("HTTP/1.1 200 ", Kind::Response),
             ("HTTP/1.0 404\r", Kind::Response),
@@ -177,7 +195,6 @@ mod tests {
             "{\"a\":1}",
             "data: x\n\n",
             "GET /a b HTTP/1.1\r\n",
-            "\r\n",
             "ICY 200 OK\r\n",
         ] {
             assert_eq!(beginning(text.as_bytes()), Kind::No, "{text:?}");
