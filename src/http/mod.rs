@@ -1,13 +1,49 @@
 //! Ordered bytes of a connection come in; requests, responses and their decoded bodies go out, HTTP/1.1 and HTTP/2 alike.
 //! Secrets in heads end here. Knows nothing of JSON or MCP.
 
-#[allow(dead_code, unused_imports)] // Until the connection is handed to it.
-pub(crate) mod h2;
+mod body;
+mod chunked;
+mod coding;
+mod connection;
+mod credential;
+mod fields;
+mod framing;
+mod h2;
 mod head;
+mod http1;
+mod jwt;
+mod lane;
+mod lines;
+mod message;
+mod pairing;
+mod probe;
+mod redact;
+mod sniff;
+mod target;
+#[cfg(test)]
+mod tests;
 
+pub use connection::Connection;
+pub use credential::Memo;
 pub use head::{Credential, Head, HeaderMark, Jwt, RequestHead, ResponseHead, Version};
 
-use crate::base::{Gap, Stamp};
+use fields::Field;
+pub use redact::text as safe_text;
+pub use target::{path_mark, query_marks};
+
+use crate::base::{Counts, Gap, Keyer, Limits, Stamp};
+
+/// What a connection borrows while it reads: the run's key, its limits, its counters, and the credentials seen lately.
+pub struct Context<'a> {
+    /// Makes fingerprints.
+    pub keyer: &'a Keyer,
+    /// Bounds every buffer.
+    pub limits: &'a Limits,
+    /// Counts what happens.
+    pub counts: &'a mut Counts,
+    /// Spares hashing and reading the same credential again; one for all connections.
+    pub memo: &'a mut Memo,
+}
 
 /// A message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
