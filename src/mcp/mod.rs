@@ -2,6 +2,16 @@
 //! REST list routes, sessions, every MCP revision. Knows nothing of gateways.
 
 mod exchange;
+mod hides;
+mod json;
+mod jsonrpc;
+mod mark;
+mod outcome;
+mod refusal;
+mod rest;
+mod result;
+mod sse;
+mod words;
 
 pub use exchange::{
     Answer, Answered, Ask, AskKind, Asked, Conduit, ConduitKind, Declared, Exchange, List, ListKind, Outcome, Peers, Request, Response,
