@@ -64,4 +64,6 @@ limits! {
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
     finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+    /// Requests that wait for an answer on another connection, and streams that may bring one.
+    elsewhere: 65_536 "requests", at "the oldest is judged without the answer that may still come";
 }
