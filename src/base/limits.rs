@@ -76,4 +76,6 @@ limits! {
     h2_resync_bytes: 131_072 "bytes", at "the search goes on behind them";
     /// Connections known under a second pair of addresses.
     aliases: 4_096 "connections", at "the one longest unused is forgotten";
+    /// Requests that wait for an answer on another connection, and streams that may bring one.
+    elsewhere: 65_536 "requests", at "the oldest is judged without the answer that may still come";
 }

@@ -15,6 +15,10 @@ pub enum Seen {
     Answered(ExId, Box<Answer>),
     /// Its response ended, or there will be none.
     Done(ExId, Answered),
+    /// Something of its answer was missed, at this moment: until [`Seen::Done`] says so too, silence proves nothing.
+    Missed(ExId, Gap),
+    /// Its answer ended (a `Done` follows at once) but may go on elsewhere. Only for [`crate::mcp::Joiner`], which keeps it.
+    Resumable(Box<Resumable>),
     /// A connection that carried no readable HTTP has something to say: refused, reset, encrypted.
     Conduit(Box<Conduit>),
 }
@@ -32,6 +36,13 @@ pub struct Peers {
     pub server_aliases: Vec<Addr>,
     /// How its plaintext was come by.
     pub via: Via,
+}
+
+impl Peers {
+    /// Every address of the server's socket.
+    pub fn servers(&self) -> impl Iterator<Item = Addr> + '_ {
+        std::iter::once(self.server).chain(self.server_aliases.iter().copied())
+    }
 }
 
 /// An HTTP request and what it asks. Its response follows in other [`Seen`]s.
@@ -78,10 +89,26 @@ pub struct Answered {
     pub end: End,
     /// The packet with its last byte, or at which the end was known.
     pub last: Stamp,
-    /// A message in it could not be read (cut, over a limit, not JSON where JSON was due).
+    /// A message in it could not be read (cut, over a limit, not JSON where JSON was due). Not where the sender stopped: `end` says so.
     pub unread: Option<Gap>,
     /// Its body is none of the media types an MCP answer may have (an HTML login page, plain text).
     pub foreign: bool,
+}
+
+/// A stream that ended before it answered, though a client may take it up again with `Last-Event-ID` (MCP 2025-03-26 and later; servers
+/// that let clients poll end it on purpose, MCP 2025-11-25).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumable {
+    /// Whose answer it was.
+    pub id: ExId,
+    /// The server's addresses.
+    pub servers: Vec<Addr>,
+    /// `Mcp-Session-Id` of the request, or of the response that gave it.
+    pub session: Option<Fingerprint>,
+    /// Id of the last event, marked as in [`RequestHead::last_event_id`].
+    pub last_event: Fingerprint,
+    /// What is still due: ids, and methods.
+    pub open: Vec<(Option<RpcId>, Option<String>)>,
 }
 
 /// What an HTTP request asks.
@@ -110,7 +137,7 @@ pub enum Asked {
 pub struct Ask {
     /// What kind of message.
     pub kind: AskKind,
-    /// JSON-RPC method, at most 64 bytes; from `Mcp-Method` where the body is missing. `None` for responses.
+    /// JSON-RPC method, at most 64 bytes; from `Mcp-Method` where the body is missing (the id is then unknown: `None`). `None` for responses.
     pub method: Option<String>,
     /// JSON-RPC id.
     pub id: Option<RpcId>,
@@ -182,7 +209,8 @@ impl ListKind {
 /// One message of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The id it answers; `None` for REST routes and for requests and notifications from the server.
+    /// The id it answers; `None` for REST routes, for requests and notifications from the server, and for errors that answer
+    /// the HTTP request as a whole (id `null`, or an id of the server's own making on a failed status).
     pub id: Option<RpcId>,
     /// The packet with its last byte.
     pub at: Stamp,
@@ -213,7 +241,8 @@ pub enum Outcome {
         ttl_ms: Option<u64>,
         /// `resultType` is `input_required` (MCP 2026-07-28).
         input_required: bool,
-        /// Of the whole result, to recognise the same answer elsewhere (relays, tool results passed through).
+        /// Of the whole result, to recognise the same answer elsewhere (relays, tool results passed through). Independent of key order
+        /// and white space where the result holds no list and is at most 16 KiB, else of its bytes as sent.
         digest: Fingerprint,
         /// Of each text in a call's `content`, to recognise it when it is passed on in another envelope.
         texts: Vec<Fingerprint>,
@@ -227,7 +256,8 @@ pub enum Outcome {
         /// Of the whole error.
         digest: Fingerprint,
     },
-    /// The body of a failed HTTP response (4xx, 5xx): what it says of the reason.
+    /// The body of a failed HTTP response (4xx, 5xx), or the same in place of a JSON-RPC message
+    /// (`200`, `data: {"error":"Session not found"}`): what it says of the reason.
     Refusal {
         /// OAuth `error` (RFC 6750, 3.1) or a word of its kind; at most 64 bytes.
         error: Option<String>,
@@ -245,7 +275,7 @@ pub enum Outcome {
         /// As in [`RequestHead::query`].
         query: Vec<(String, Fingerprint)>,
     },
-    /// JSON that is neither of these, or not JSON: garbled.
+    /// A whole text of a success that is JSON but none of these, or not JSON at all: what was sent, not what was missed.
     Nonsense,
 }
 

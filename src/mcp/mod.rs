@@ -2,8 +2,27 @@
 //! REST list routes, sessions, every MCP revision. Knows nothing of gateways.
 
 mod exchange;
+mod hides;
+mod json;
+mod jsonrpc;
+mod mark;
+mod observer;
+mod open;
+mod outcome;
+mod reading;
+mod refusal;
+mod rest;
+mod result;
+mod route;
+mod session;
+mod sse;
+#[cfg(test)]
+mod trial;
+mod words;
 
 pub use exchange::{
     Answer, Answered, Ask, AskKind, Asked, Conduit, ConduitKind, Declared, Exchange, List, ListKind, Outcome, Peers, Request, Response,
-    RpcId, Seen,
+    Resumable, RpcId, Seen,
 };
+pub use observer::{Listening, Observer};
+pub use session::Joiner;

@@ -1,0 +1,344 @@
+//! What was seen on every connection comes in, in order; it goes out with the answers that came on another connection moved to
+//! the requests that they answer. Two transports do that: HTTP+SSE (MCP 2024-11-05), whose POSTs are answered on a GET stream, and
+//! streams that are taken up again with `Last-Event-ID` (Streamable HTTP, MCP 2025-03-26 and later).
+//!
+//! A request's `Done` is held back until all its answers were seen, or until it is certain that none will come: the stream that
+//! would bring them ended, the session was ended, or there was no room ([`Limits::elsewhere`] requests wait at most; streams are
+//! bounded by the same number). Everything else passes through untouched and is not remembered.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Addr, Count, Counts, ExId, Fingerprint, Gap, Limits};
+use crate::http::End;
+
+use super::outcome::{self, Expect};
+use super::{Answer, Answered, AskKind, Asked, Exchange, Outcome, Resumable, RpcId, Seen};
+
+/// Gives requests their answers from other connections.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    /// GET streams that are open.
+    streams: BTreeMap<ExId, Stream>,
+    /// Where the legacy streams want their POSTs.
+    endpoints: BTreeMap<Endpoint, ExId>,
+    /// Requests that wait for an answer from elsewhere.
+    waiting: BTreeMap<ExId, Waiting>,
+    /// Those of them whose stream ended and may be taken up again.
+    ended: BTreeMap<ExId, Resumable>,
+    room: usize,
+}
+
+/// A server's address, and the marks of the query's values and of the path: the order of tables only, nothing is shown by it.
+type Endpoint = (Addr, Vec<u64>, u64);
+
+#[derive(Debug)]
+struct Stream {
+    servers: Vec<Addr>,
+    endpoints: Vec<Endpoint>,
+    /// Who waits for it, in order.
+    posts: Vec<ExId>,
+    /// It was refused for now: the client may come again.
+    refused: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// What is due.
+    open: Vec<(Option<RpcId>, Option<String>)>,
+    /// The stream that will bring it; `None` until a client takes up the old one.
+    stream: Option<ExId>,
+    /// Its response's head was seen: answers that came before it wait here.
+    answering: bool,
+    early: Vec<Box<Answer>>,
+    /// How its own response ended.
+    done: Option<Answered>,
+    /// Where its last answer ended.
+    last: Option<Answered>,
+}
+
+impl Joiner {
+    /// With room for as many as the limits say.
+    pub fn new(limits: &Limits) -> Joiner {
+        Joiner { room: limits.elsewhere.max(1), ..Joiner::default() }
+    }
+
+    /// Takes what was seen next.
+    pub fn push(&mut self, seen: Seen, counts: &mut Counts, out: &mut Vec<Seen>) {
+        match seen {
+            Seen::Asked(exchange) => self.asked(exchange, counts, out),
+            Seen::Answering(id, response) => {
+                let status = response.head.status;
+                out.push(Seen::Answering(id, response));
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.refused = status >= 400 && status != 404;
+                }
+                self.answering(id, status, out);
+            }
+            Seen::Answered(id, answer) => self.answered(id, answer, out),
+            Seen::Missed(id, gap) => self.missed(id, gap, out),
+            Seen::Resumable(resumable) => self.resumable(*resumable, counts, out),
+            Seen::Done(id, done) => self.done(id, done, out),
+            conduit @ Seen::Conduit(_) => out.push(conduit),
+        }
+    }
+
+    /// Nothing more will come.
+    pub fn finish(&mut self, out: &mut Vec<Seen>) {
+        while let Some((&id, _)) = self.waiting.first_key_value() {
+            self.release(id, None, out);
+        }
+        *self = Joiner { room: self.room, ..Joiner::default() };
+    }
+
+    fn asked(&mut self, exchange: Box<Exchange>, counts: &mut Counts, out: &mut Vec<Seen>) {
+        let id = exchange.id;
+        let Some(request) = &exchange.request else {
+            out.push(Seen::Asked(exchange));
+            return;
+        };
+        let (head, peers) = (&request.head, &exchange.peers);
+        match &exchange.asked {
+            Asked::Rpc(asks) if !self.endpoints.is_empty() => {
+                let open: Vec<_> =
+                    asks.iter().filter(|ask| ask.kind == AskKind::Request).map(|ask| (ask.id.clone(), ask.method.clone())).collect();
+                let stream = peers.servers().find_map(|server| self.endpoint(endpoint(server, &head.query, head.path_mark)));
+                if let (Some(stream), false) = (stream, open.is_empty()) {
+                    out.push(Seen::Asked(exchange));
+                    self.wait(id, Waiting { stream: Some(stream), ..Waiting::new(open) }, counts, out);
+                    if let Some(stream) = self.streams.get_mut(&stream) {
+                        stream.posts.push(id);
+                    }
+                    return;
+                }
+            }
+            Asked::Stream | Asked::Other if head.method == "GET" && (head.accepts_sse || exchange.asked == Asked::Stream) => {
+                let servers: Vec<_> = peers.servers().collect();
+                let posts = self.taken_up(&servers, head.last_event_id, head.common.session);
+                for post in &posts {
+                    if let Some(waiting) = self.waiting.get_mut(post) {
+                        waiting.stream = Some(id);
+                    }
+                }
+                self.make_room(counts, out);
+                self.streams.insert(id, Stream { servers, endpoints: Vec::new(), posts, refused: false });
+            }
+            Asked::EndSession => {
+                let ended = |resumable: &&Resumable| resumable.session.is_some() && resumable.session == head.common.session;
+                let over: Vec<_> = self.ended.values().filter(ended).map(|resumable| resumable.id).collect();
+                for id in over {
+                    self.release(id, None, out);
+                }
+            }
+            _ => {}
+        }
+        out.push(Seen::Asked(exchange));
+    }
+
+    fn answering(&mut self, id: ExId, status: u16, out: &mut Vec<Seen>) {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return };
+        waiting.answering = true;
+        let early = std::mem::take(&mut waiting.early);
+        out.extend(early.into_iter().map(|answer| Seen::Answered(id, answer)));
+        if status >= 300 {
+            // Refused: nothing will come, and its own body says why.
+            self.forget(id);
+        }
+    }
+
+    fn answered(&mut self, id: ExId, mut answer: Box<Answer>, out: &mut Vec<Seen>) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            // A server may answer in place after all.
+            waiting.close(answer.id.as_ref());
+        } else if let Some(stream) = self.streams.get_mut(&id) {
+            if let Outcome::Endpoint { path_mark, query } = &answer.outcome {
+                for server in &stream.servers {
+                    let endpoint = endpoint(*server, query, *path_mark);
+                    stream.endpoints.push(endpoint.clone());
+                    self.endpoints.insert(endpoint, id);
+                }
+            } else if answer.id.is_some()
+                && let Some(post) =
+                    stream.posts.iter().find(|post| self.waiting.get(post).is_some_and(|waiting| waiting.awaits(answer.id.as_ref())))
+            {
+                let post = *post;
+                self.fit(post, &mut answer);
+                self.deliver(post, answer, out);
+                return;
+            }
+        }
+        out.push(Seen::Answered(id, answer));
+    }
+
+    /// Fits an answer to the request that it belongs to.
+    fn fit(&mut self, post: ExId, answer: &mut Answer) {
+        let Some(waiting) = self.waiting.get_mut(&post) else { return };
+        let method = waiting.close(answer.id.as_ref());
+        outcome::fit(&mut answer.outcome, Expect::of(method.as_deref()));
+        waiting.last = Some(Answered { any: true, end: End::Complete, last: answer.at, unread: None, foreign: false });
+    }
+
+    fn deliver(&mut self, post: ExId, answer: Box<Answer>, out: &mut Vec<Seen>) {
+        let Some(waiting) = self.waiting.get_mut(&post) else { return };
+        if waiting.answering {
+            out.push(Seen::Answered(post, answer));
+        } else {
+            waiting.early.push(answer);
+        }
+        if waiting.open.is_empty() && waiting.done.is_some() {
+            self.release(post, None, out);
+        }
+    }
+
+    fn missed(&mut self, id: ExId, gap: Gap, out: &mut Vec<Seen>) {
+        out.push(Seen::Missed(id, gap));
+        if let Some(stream) = self.streams.get(&id) {
+            out.extend(stream.posts.iter().map(|post| Seen::Missed(*post, gap)));
+        }
+    }
+
+    fn resumable(&mut self, resumable: Resumable, counts: &mut Counts, out: &mut Vec<Seen>) {
+        let id = resumable.id;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            // A stream that was taken up ends again: who waited for it waits for the next.
+            for post in std::mem::take(&mut stream.posts) {
+                if let (Some(waiting), Some(ended)) = (self.waiting.get_mut(&post), self.ended.get_mut(&post)) {
+                    waiting.stream = None;
+                    ended.last_event = resumable.last_event;
+                } else {
+                    stream.posts.push(post);
+                }
+            }
+        } else if !resumable.open.is_empty() && !self.waiting.contains_key(&id) {
+            self.wait(id, Waiting { answering: true, ..Waiting::new(resumable.open.clone()) }, counts, out);
+            self.ended.insert(id, resumable);
+        }
+    }
+
+    fn done(&mut self, id: ExId, done: Answered, out: &mut Vec<Seen>) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.done = Some(done);
+            if waiting.open.is_empty() || !done.any {
+                self.release(id, None, out);
+            }
+            return;
+        }
+        if let Some(stream) = self.streams.remove(&id) {
+            for endpoint in &stream.endpoints {
+                if self.endpoints.get(endpoint) == Some(&id) {
+                    self.endpoints.remove(endpoint);
+                }
+            }
+            for post in stream.posts {
+                match self.waiting.get_mut(&post) {
+                    Some(waiting) if stream.refused && self.ended.contains_key(&post) => waiting.stream = None,
+                    _ => self.release(post, Some(done), out),
+                }
+            }
+        }
+        out.push(Seen::Done(id, done));
+    }
+
+    /// Requests whose stream a GET takes up: that of its event, else all that still wait in its session.
+    fn taken_up(&self, servers: &[Addr], event: Option<Fingerprint>, session: Option<Fingerprint>) -> Vec<ExId> {
+        if event.is_none() || self.ended.is_empty() {
+            return Vec::new();
+        }
+        let waits = |ended: &&Resumable| {
+            self.waiting.get(&ended.id).is_some_and(|waiting| waiting.stream.is_none())
+                && ended.servers.iter().any(|server| servers.contains(server))
+        };
+        let with = |same: &dyn Fn(&Resumable) -> bool| -> Vec<ExId> {
+            self.ended.values().filter(waits).filter(|ended| same(ended)).map(|ended| ended.id).collect()
+        };
+        let exact =
+            with(&|ended| Some(ended.last_event) == event && (session.is_none() || ended.session.is_none() || ended.session == session));
+        if exact.is_empty() { with(&|ended| session.is_some() && ended.session == session) } else { exact }
+    }
+
+    /// The stream that brings the answers of a POST to here: by query and path, else by a query that no other stream has (a
+    /// proxy may have changed the path).
+    fn endpoint(&self, wanted: Endpoint) -> Option<ExId> {
+        if let Some(stream) = self.endpoints.get(&wanted) {
+            return Some(*stream);
+        }
+        let (server, query, _) = wanted;
+        if query.is_empty() {
+            return None;
+        }
+        let mut same = self.endpoints.range((server, query.clone(), 0)..=(server, query, u64::MAX));
+        same.next().filter(|_| same.next().is_none()).map(|(_, stream)| *stream)
+    }
+
+    fn wait(&mut self, id: ExId, waiting: Waiting, counts: &mut Counts, out: &mut Vec<Seen>) {
+        self.make_room(counts, out);
+        self.waiting.insert(id, waiting);
+    }
+
+    fn make_room(&mut self, counts: &mut Counts, out: &mut Vec<Seen>) {
+        while self.waiting.len() >= self.room
+            && let Some((&oldest, _)) = self.waiting.first_key_value()
+        {
+            counts.bump(Count::OverLimit);
+            self.release(oldest, None, out);
+        }
+        while self.streams.len() >= self.room
+            && let Some((&oldest, stream)) = self.streams.first_key_value()
+        {
+            counts.bump(Count::OverLimit);
+            let posts = stream.posts.clone();
+            for post in posts {
+                self.release(post, None, out);
+            }
+            if let Some(stream) = self.streams.remove(&oldest) {
+                for endpoint in stream.endpoints {
+                    self.endpoints.remove(&endpoint);
+                }
+            }
+        }
+    }
+
+    /// A request waits no longer. `stream`: how the stream ended that should have brought the rest.
+    fn release(&mut self, id: ExId, stream: Option<Answered>, out: &mut Vec<Seen>) {
+        let Some(waiting) = self.forget(id) else { return };
+        out.extend(waiting.early.into_iter().map(|answer| Seen::Answered(id, answer)));
+        let Some(own) = waiting.done else {
+            // Its own response is still on its way and will say how it ends.
+            return;
+        };
+        let elsewhere = if waiting.open.is_empty() { waiting.last } else { stream };
+        let done = match elsewhere {
+            Some(elsewhere) if own.any => Answered { any: true, last: elsewhere.last.max(own.last), foreign: false, ..elsewhere },
+            _ => own,
+        };
+        out.push(Seen::Done(id, done));
+    }
+
+    fn forget(&mut self, id: ExId) -> Option<Waiting> {
+        self.ended.remove(&id);
+        let waiting = self.waiting.remove(&id)?;
+        if let Some(stream) = waiting.stream.and_then(|stream| self.streams.get_mut(&stream)) {
+            stream.posts.retain(|post| *post != id);
+        }
+        Some(waiting)
+    }
+}
+
+impl Waiting {
+    fn new(open: Vec<(Option<RpcId>, Option<String>)>) -> Waiting {
+        Waiting { open, stream: None, answering: false, early: Vec::new(), done: None, last: None }
+    }
+
+    fn awaits(&self, id: Option<&RpcId>) -> bool {
+        self.open.iter().any(|(open, _)| open.as_ref() == id)
+    }
+
+    /// One answer less is due: its method.
+    fn close(&mut self, id: Option<&RpcId>) -> Option<String> {
+        let at = self.open.iter().position(|(open, _)| open.as_ref() == id)?;
+        self.open.remove(at).1
+    }
+}
+
+fn endpoint(server: Addr, query: &[(String, Fingerprint)], path_mark: Fingerprint) -> Endpoint {
+    (server, query.iter().map(|(_, value)| value.0).collect(), path_mark.0)
+}
