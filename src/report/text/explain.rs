@@ -72,7 +72,7 @@ fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
     let peers = &leg.peers;
     let asked = asked_where(leg, element);
     page.field(2, &clock(leg.start().ts), LABEL, &format!("{} → {}  {asked}{}", peers.client, peers.server, where_seen(leg, files)));
-    page.field(2, &clock(leg.last().ts), LABEL, &answered(leg, element));
+    page.field(2, &clock(leg.last().ts), LABEL, &answered(leg, element, "who asked"));
     for reason in reasons(leg) {
         page.field(2, "", LABEL, &reason);
     }

@@ -56,6 +56,9 @@ fn full(page: &mut Page, told: &Told, story: Option<&Story>) {
     let finding = &told.finding;
     title(page, finding, "");
     if let Some(story) = story {
+        if finding.count == 0 {
+            page.line(5, &format!("Which pairs it was cannot be told; one that may be is pair {}:", story.number));
+        }
         story.tell(page, 5, LABEL);
     }
     page.field(5, "extent", LABEL, &extent(told, story));

@@ -67,7 +67,9 @@ fn line(leg: &Leg, files: &[String]) -> String {
     let status = leg.status().map_or_else(|| "-".to_owned(), |status| status.to_string());
     let said = match &leg.asked {
         Asked::Rpc(asks) if asks.len() > 1 => format!("  batch of {}", asks.len()),
-        Asked::Rpc(_) | Asked::RestList(_) | Asked::Stream | Asked::EndSession => format!("  {} → {}", asked(leg, 0), answered(leg, 0)),
+        Asked::Rpc(_) | Asked::RestList(_) | Asked::Stream | Asked::EndSession => {
+            format!("  {} → {}", asked(leg, 0), answered(leg, 0, "the client"))
+        }
         _ => String::new(),
     };
     let whole = if complete(leg) { "" } else { "  incomplete" };

@@ -173,7 +173,7 @@ pub(super) fn conclusion<'a>(page: &mut Page, summary: &Summary, sample: impl Fn
 
 /// A sentence made to stand after a number.
 fn lower(sentence: &str) -> String {
-    let sentence = sentence.trim_end_matches('.');
+    let sentence = sentence.trim().trim_end_matches('.');
     let mut letters = sentence.chars();
     // An abbreviation keeps its capitals.
     match (letters.next(), letters.next()) {

@@ -40,7 +40,7 @@ impl Story {
         steps.insert(0, Step { at: down.start(), text: asked, under: Vec::new() });
         steps.push(Step {
             at: down.last(),
-            text: format!("the client got {}{}", answered(down, pair.element), lacking(judged)),
+            text: format!("the client got {}{}", answered(down, pair.element, "it"), lacking(judged)),
             under: reasons(down),
         });
         Story {
@@ -118,7 +118,7 @@ fn failed_group(legs: &[&Link], files: &[String], steps: &mut Vec<Step>) {
     let server = first.leg.peers.server;
     let text = format!("the gateway asked {} ({}{and})", named(&first.leg), visits.join(", "));
     steps.push(Step { at: first.leg.start(), text, under: Vec::new() });
-    let said = answered(&failing.leg, 0);
+    let said = answered(&failing.leg, 0, "the gateway");
     let to = if visits.len() > 1 { format!(" to {}", asked(&failing.leg, 0)) } else { String::new() };
     let said = if failing.leg.status().is_some() { format!("{server} answered {said}{to}") } else { format!("{server} gave {said}{to}") };
     steps.push(Step { at: failing.leg.last(), text: said + &where_seen(&failing.leg, files), under: reasons(&failing.leg) });
@@ -128,7 +128,7 @@ fn sound_group(legs: &[&Link], files: &[String], steps: &mut Vec<Step>) {
     let lists = |link: &&&Link| matches!(outcome(&link.leg, 0), Some(Outcome::Result { list: Some(_), .. }));
     let Some(told) = legs.iter().find(lists).or(legs.last()) else { return };
     let leg = &told.leg;
-    let text = format!("{} answered {} to {}{}", named(leg), answered(leg, 0), asked(leg, 0), where_seen(leg, files));
+    let text = format!("{} answered {} to {}{}", named(leg), answered(leg, 0, "the gateway"), asked(leg, 0), where_seen(leg, files));
     steps.push(Step { at: leg.last(), text, under: Vec::new() });
 }
 

@@ -26,9 +26,9 @@ pub(super) fn asked_where(leg: &Leg, element: usize) -> String {
     }
 }
 
-/// What was answered: `200 with 0 tools`, `401`, `no answer: the connection was reset`.
-pub(super) fn answered(leg: &Leg, element: usize) -> String {
-    let Some(status) = leg.status() else { return unanswered(leg) };
+/// What was answered: `200 with 0 tools`, `401`, `no answer: the connection was reset`. `asker` is what to call who asked.
+pub(super) fn answered(leg: &Leg, element: usize, asker: &str) -> String {
+    let Some(status) = leg.status() else { return unanswered(leg, asker) };
     let whole = leg.done.is_some_and(|done| done.end == End::Complete);
     match outcome(leg, element) {
         Some(Outcome::Result { list: Some(list), .. }) => format!("{status} with {}", listed(list)),
@@ -40,7 +40,7 @@ pub(super) fn answered(leg: &Leg, element: usize) -> String {
         Some(Outcome::Nonsense) => format!("{status} with a body that is not MCP"),
         _ if whole && (status >= 300 || status == 202 || status == 204 || !expects(leg)) => status.to_string(),
         _ if whole => format!("{status} without an answer in it"),
-        _ => format!("{status} and no complete answer{}", how(leg)),
+        _ => format!("{status} and no complete answer{}", how(leg, asker)),
     }
 }
 
@@ -118,18 +118,18 @@ fn listed(list: &List) -> String {
     format!("{} {thing}{}{more}", list.items, if list.items == 1 { "" } else { "s" })
 }
 
-fn unanswered(leg: &Leg) -> String {
+fn unanswered(leg: &Leg, asker: &str) -> String {
     let what = if leg.response.is_some() { "an answer of unknown status" } else { "no answer" };
-    format!("{what}{}", how(leg))
+    format!("{what}{}", how(leg, asker))
 }
 
 /// Why there is no (whole) answer, to go on after it.
-fn how(leg: &Leg) -> String {
+fn how(leg: &Leg, asker: &str) -> String {
     match leg.done.map(|done| done.end) {
         None | Some(End::Complete) => String::new(),
         Some(End::Broken(Broken::Finished)) => ": the server closed the connection".to_owned(),
         Some(End::Broken(Broken::Reset)) => ": the connection was reset".to_owned(),
-        Some(End::Broken(Broken::Left)) => ": the asking side left".to_owned(),
+        Some(End::Broken(Broken::Left)) => format!(": {asker} left"),
         Some(End::Unseen(gap)) => format!(" was seen ({})", gap.cause.as_str()),
     }
 }
