@@ -242,7 +242,7 @@ fn failed(mut judged: Judged, failure: Failure) -> Judged {
 /// The case this tool is for.
 pub(super) fn swallowed(number: u64) -> Judged {
     let pair = pair(listing().status(200, 2).says(tools(0), 20), vec![link(refused(), 0)]);
-    let mut judged = failed(judged(number, Verdict::Swallowed, "empty-list-after-failure", pair), Failure::Unauthorized);
+    let mut judged = failed(judged(number, Verdict::Swallowed, "swallowed-list", pair), Failure::Unauthorized);
     judged.items = Some(0);
     judged.cause = Some(Cause { kind: CauseKind::TokenExpired, detail: "the upstream's challenge says that the token expired".to_owned() });
     judged.advice = "Renew the client's token; the gateway should answer 401 with the upstream's challenge.".to_owned();
@@ -255,10 +255,8 @@ pub(super) fn each() -> Vec<Judged> {
 
     let mut up = vec![link(refused(), 0)];
     up.extend(sound(1));
-    let mut partial = failed(
-        judged(2, Verdict::Partial, "list-lacks-failed-server", pair(listing().status(200, 2).says(tools(3), 20), up)),
-        Failure::Unauthorized,
-    );
+    let mut partial =
+        failed(judged(2, Verdict::Partial, "partial-list", pair(listing().status(200, 2).says(tools(3), 20), up)), Failure::Unauthorized);
     partial.items = Some(3);
     partial.declared = true;
     partial.notes = vec!["credential-dropped"];
@@ -266,32 +264,32 @@ pub(super) fn each() -> Vec<Judged> {
 
     let hung = listing().status(200, 2).done(End::Broken(Broken::Left), 9_000);
     let silent = rpc("127.0.0.1:40112", WEATHER, "/mcp", "initialize", 0, 5).silent(End::Broken(Broken::Left), 9_001).token(None);
-    all.push(failed(judged(3, Verdict::Stalled, "no-answer-after-failure", pair(hung, vec![link(silent, 0)])), Failure::Timeout));
+    all.push(failed(judged(3, Verdict::Stalled, "stalled-answer", pair(hung, vec![link(silent, 0)])), Failure::Timeout));
 
     let mut told = failed(
-        judged(4, Verdict::Propagated, "failure-told", pair(listing().status(200, 2).says(rpc_error(), 20), vec![link(refused(), 0)])),
+        judged(4, Verdict::Propagated, "propagated", pair(listing().status(200, 2).says(rpc_error(), 20), vec![link(refused(), 0)])),
         Failure::Unauthorized,
     );
     told.in_band = true;
     told.pair.rival = Some(Rival { down: Arc::new(listing()), margin: 4.25 });
     all.push(told);
 
-    all.push(judged(5, Verdict::Rejected, "gateway-refused", pair(listing().status(403, 3), Vec::new())));
-    all.push(judged(6, Verdict::Healthy, "answered", pair(listing().status(200, 2).says(tools(3), 20), sound(0))));
+    all.push(judged(5, Verdict::Rejected, "rejected", pair(listing().status(403, 3), Vec::new())));
+    all.push(judged(6, Verdict::Healthy, "healthy", pair(listing().status(200, 2).says(tools(3), 20), sound(0))));
 
     let empty = rpc("127.0.0.1:40200", DOCS, "/mcp", "tools/list", 1, 11).status(200, 14).says(tools(0), 14);
-    all.push(judged(7, Verdict::Empty, "truly-empty", pair(listing().status(200, 2).says(tools(0), 20), vec![link(empty, 0)])));
+    all.push(judged(7, Verdict::Empty, "empty", pair(listing().status(200, 2).says(tools(0), 20), vec![link(empty, 0)])));
 
     let rest = leg(CLIENT, GATEWAY, "/mcp-rest/tools/list", Asked::RestList(ListKind::Tools), 0).status(200, 3).says(tools(0), 3);
-    all.push(judged(8, Verdict::Unexplained, "nothing-asked", pair(rest, Vec::new())));
+    all.push(judged(8, Verdict::Unexplained, "unexplained-empty", pair(rest, Vec::new())));
 
     let note = leg(CLIENT, GATEWAY, "/mcp/weather", Asked::Rpc(vec![ask("notifications/initialized", None)]), 0).status(202, 1).token(None);
-    all.push(judged(9, Verdict::Background, "nothing-to-judge", pair(note, Vec::new())));
+    all.push(judged(9, Verdict::Background, "background", pair(note, Vec::new())));
 
     let mut cut = listing().status(200, 2).done(End::Unseen(Gap { len: Some(1_448), cause: Missing::Lost }), 30);
     cut.peers.client_aliases = vec![addr("172.17.0.1:35360")];
     cut.peers.via = Via::TlsKeylog;
-    let mut unresolved = judged(10, Verdict::Unresolved, "bytes-missing", pair(cut, Vec::new()));
+    let mut unresolved = judged(10, Verdict::Unresolved, "unresolved", pair(cut, Vec::new()));
     unresolved.because = Some(Reason::Missing);
     unresolved.because_detail = Some("1,448 bytes of the answer are missing from the capture.".to_owned());
     unresolved.confidence = 0.4;
@@ -308,7 +306,7 @@ fn odd() -> Vec<Judged> {
     let list = List { kind: ListKind::Prompts, items: 0, null: true, names: Vec::new(), servers: Vec::new(), more: false };
     let prompts = result(Some(list), None);
     both.answers.push(Answer { id: Some(RpcId::Text("p-2".to_owned())), at: at(21), outcome: prompts });
-    let mut second = failed(judged(11, Verdict::Swallowed, "empty-list-after-failure", pair(both, Vec::new())), Failure::Refused);
+    let mut second = failed(judged(11, Verdict::Swallowed, "swallowed-list", pair(both, Vec::new())), Failure::Refused);
     second.pair.element = 1;
     let peers = Peers {
         client: addr("127.0.0.1:40300"),
@@ -334,8 +332,7 @@ fn odd() -> Vec<Judged> {
         declared.push(Declared { server: "weather".to_owned(), status: "auth_required".to_owned(), http_status: Some(401), failed: true });
     }
     let down = leg(CLIENT, GATEWAY, "/mcp", Asked::Rpc(vec![call]), 0).status(200, 2).says(outcome, 20);
-    let mut hidden =
-        failed(judged(12, Verdict::Swallowed, "call-hides-failure", pair(down, vec![link(refused(), 0)])), Failure::Unauthorized);
+    let mut hidden = failed(judged(12, Verdict::Swallowed, "swallowed-call", pair(down, vec![link(refused(), 0)])), Failure::Unauthorized);
     let mut token = leg("127.0.0.1:40400", DOCS, "/token", Asked::Authorization, 3).status(400, 4);
     token.request.as_mut().unwrap().start.frame = 0;
     hidden.pair.authorization.push(Arc::new(token));
@@ -347,7 +344,7 @@ pub(super) fn finding(number: u64) -> Finding {
     Finding {
         number,
         verdict: Verdict::Swallowed,
-        rule: "empty-list-after-failure",
+        rule: "swallowed-list",
         failure: Some(Failure::Unauthorized),
         cause: Some(CauseKind::TokenExpired),
         route: "/mcp/weather".to_owned(),

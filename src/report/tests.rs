@@ -151,7 +151,7 @@ fn elements_of_a_batch_share_http_and_have_their_own_answer() {
 fn several_files_are_named_and_one_is_not() {
     let mut down = listing().status(200, 2).says(tools(3), 20);
     down.done.as_mut().unwrap().last.file = 1;
-    let one = judged(1, Verdict::Healthy, "answered", pair(down, Vec::new()));
+    let one = judged(1, Verdict::Healthy, "healthy", pair(down, Vec::new()));
     let shape = Shape { files: vec!["a.pcap".to_owned(), "b.pcap".to_owned()], ..Shape::default() };
     let text = shown(|out| Box::new(Ndjson::new(out, shape)), &[one], &[], &summary(&[], 0));
     let down = &records(&text)[0]["downstream"];
@@ -329,7 +329,7 @@ fn answers_without_a_list_say_so() {
     let call = rpc(CLIENT, GATEWAY, "/mcp", "tools/call", 3, 0).status(200, 2).says(result(None, Some(true)), 4);
     let text = shown(
         |out| Box::new(Ndjson::new(out, Shape::default())),
-        &[judged(1, Verdict::Healthy, "answered", pair(call, Vec::new()))],
+        &[judged(1, Verdict::Healthy, "healthy", pair(call, Vec::new()))],
         &[],
         &summary(&[], 0),
     );

@@ -52,6 +52,11 @@ impl Story {
         }
     }
 
+    /// When it begins.
+    pub(super) fn start(&self) -> Ts {
+        self.steps.first().map(|step| step.at.ts).unwrap_or_default()
+    }
+
     /// Lays it out at an indent.
     pub(super) fn tell(&self, page: &mut Page, indent: usize, label: usize) {
         for step in &self.steps {
@@ -175,13 +180,6 @@ pub(super) fn where_seen(leg: &Leg, files: &[String]) -> String {
     let Some(range) = frames_of(leg) else { return String::new() };
     let file = files.get(usize::from(leg.start().file)).filter(|_| files.len() > 1);
     format!(" · {}{}", frames(range), file.map(|name| format!(" of {name}")).unwrap_or_default())
-}
-
-/// When the story begins.
-impl Story {
-    pub(super) fn start(&self) -> Ts {
-        self.steps.first().map(|step| step.at.ts).unwrap_or_default()
-    }
 }
 
 const MOST_STEPS: usize = 12;
