@@ -1,1 +1,7 @@
-fn main() {}
+//! Parse, run, exit code: everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gatewitness::cli::main()
+}

@@ -1,1 +1,99 @@
-//! (being built)
+//! Words on the command line come in, a run and an exit code come out; one file a command. It refuses to know how anything is read,
+//! judged or laid out: it only wires the rooms that do.
+
+mod args;
+mod completions;
+mod config;
+mod exchanges;
+mod exit;
+mod key;
+mod man;
+mod meter;
+mod output;
+mod replay;
+mod run;
+mod wiring;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Exit;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatewitness",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = AFTER_HELP,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One file each.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(Box<replay::Replay>),
+    Exchanges(exchanges::Exchanges),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+/// Reads the command line of this process and does what it says.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Replay(command) => command.run(),
+        Command::Exchanges(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+    };
+    done.unwrap_or_else(|error| {
+        if broken_pipe(&error) {
+            return Exit::Clean;
+        }
+        eprintln!("gatewitness: {error:#}");
+        Exit::Unusable
+    })
+    .into()
+}
+
+/// Whoever read our output has seen enough: that is success.
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+}
+
+const ABOUT: &str = "The passive witness beside an MCP gateway: names upstream failures that were turned into successes";
+
+const LONG_ABOUT: &str = "\
+The passive witness beside an MCP gateway.
+
+An MCP server behind a gateway answers 401, and the gateway tells its client `200` with an empty list of tools: everybody's \
+monitoring says that all is well. gatewitness reads packet captures taken on the gateway's host, pairs each client request with \
+the upstream requests that it caused, and names every pair whose upstream failure became a downstream success. It never sits in \
+the path, never changes a byte, never shows a secret, and never claims more than it saw.";
+
+const AFTER_HELP: &str = "\
+Examples:
+  tcpdump -i any -s 0 -w incident.pcap tcp     on the gateway's host, both sides of it
+  gatewitness replay incident.pcap             what happened, for a person
+  gatewitness replay incident.pcap --format ndjson | jq 'select(.record == \"finding\")'
+  gatewitness replay /var/captures/            a directory of rotated files, as one capture
+  ssh gateway tcpdump -i any -w - tcp | gatewitness replay -
+  gatewitness exchanges incident.pcap          every HTTP exchange, one a line
+
+Exit codes:
+  0  nothing to report
+  1  an upstream failure was hidden (--fail-on says which verdicts count)
+  2  usage, or an input that cannot be read
+  3  too incomplete to judge, and nothing was found (only with --strict)";

@@ -1,0 +1,162 @@
+//! Options that commands share, and the values that they take.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::config::Config;
+use crate::base::Addr;
+use crate::verdict::Verdict;
+
+/// What to read.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct Reading {
+    /// Capture files (pcap, pcapng, also compressed), directories of rotated ones, or `-` for standard input
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub(super) captures: Vec<PathBuf>,
+
+    /// TLS keys in NSS key log format, as SSLKEYLOGFILE writes them (repeatable). Secrets inside a pcapng are used by themselves
+    #[arg(long, value_name = "FILE")]
+    pub(super) keylog: Vec<PathBuf>,
+
+    /// Make credential fingerprints with this file's content as key, so that they compare across runs. Without it, each run has its own
+    #[arg(long, value_name = "FILE")]
+    pub(super) fingerprint_key: Option<PathBuf>,
+
+    /// Take options from a TOML file; every long option is a key there, and the command line wins
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+impl Reading {
+    /// With the configuration's word where the command line has none.
+    pub(super) fn or(mut self, config: &Config) -> Reading {
+        if self.keylog.is_empty() {
+            self.keylog.clone_from(&config.keylog);
+        }
+        self.fingerprint_key = self.fingerprint_key.or_else(|| config.fingerprint_key.clone());
+        self
+    }
+}
+
+/// How to show it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Showing")]
+pub(super) struct Showing {
+    /// `text` for a person, `json` for one document, `ndjson` for one record a line [default: text]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub(super) format: Option<Format>,
+
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+impl Showing {
+    /// With the configuration's word where the command line has none.
+    pub(super) fn or(self, config: &Config) -> Showing {
+        Showing { format: self.format.or(config.format), output: self.output.or_else(|| config.output.clone()) }
+    }
+
+    /// Text unless told otherwise.
+    pub(super) fn format(&self) -> Format {
+        self.format.unwrap_or(Format::Text)
+    }
+}
+
+/// Forms of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// For a person
+    Text,
+    /// One JSON document
+    Json,
+    /// One JSON record a line
+    Ndjson,
+}
+
+/// What `--only` leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Only {
+    /// Findings and the summary
+    Findings,
+}
+
+/// A gateway's address; any port where none is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Named(pub(super) IpAddr, pub(super) Option<u16>);
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Named, String> {
+        if let Ok(addr) = text.parse::<Addr>() {
+            return Ok(Named(addr.ip(), Some(addr.port())));
+        }
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let ip =
+            bare.parse::<IpAddr>().map_err(|_| "expected an IP address, with or without port: 10.0.0.5:4000, [::1]:4000".to_owned())?;
+        Ok(Named(ip, None))
+    }
+}
+
+impl TryFrom<String> for Named {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Named, String> {
+        text.parse()
+    }
+}
+
+/// A verdict by its word.
+pub(super) fn verdicts() -> impl TypedValueParser<Value = Verdict> {
+    PossibleValuesParser::new(Verdict::ALL.iter().map(|verdict| verdict.as_str())).try_map(|word| verdict(&word))
+}
+
+/// The same for the configuration.
+pub(super) fn verdict(word: &str) -> Result<Verdict, String> {
+    Verdict::ALL.iter().copied().find(|verdict| verdict.as_str() == word).ok_or_else(|| format!("`{word}` is no verdict"))
+}
+
+/// A number of seconds that can be waited for.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if number > 0.0 && number <= MOST_SECONDS {
+        Ok(number)
+    } else {
+        Err(format!("expected more than 0 and at most {MOST_SECONDS} seconds"))
+    }
+}
+
+/// A year: beyond that, nanoseconds need care.
+const MOST_SECONDS: f64 = 31_536_000.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gateways_are_addresses_with_or_without_port() {
+        let named = |text: &str| text.parse::<Named>().map(|Named(ip, port)| (ip.to_string(), port));
+        assert_eq!(named("10.0.0.5:4000"), Ok(("10.0.0.5".to_owned(), Some(4000))));
+        assert_eq!(named("10.0.0.5"), Ok(("10.0.0.5".to_owned(), None)));
+        assert_eq!(named("[::1]:4000"), Ok(("::1".to_owned(), Some(4000))));
+        assert_eq!(named("::1"), Ok(("::1".to_owned(), None)));
+        assert_eq!(named("[::1]"), Ok(("::1".to_owned(), None)));
+        assert!(named("gateway:4000").is_err() && named("10.0.0.5:99999").is_err());
+    }
+
+    #[test]
+    fn seconds_are_positive_and_finite() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        assert!(["0", "-1", "nan", "inf", "1e12", "soon"].iter().all(|text| seconds(text).is_err()));
+    }
+}

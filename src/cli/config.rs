@@ -1,0 +1,101 @@
+//! The configuration file: every long option is a key. Paths in it are meant from where it lies.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Deserializer};
+
+use super::args::{Format, Named, Only, seconds, verdict};
+use crate::verdict::Verdict;
+
+/// What a configuration file says. A key that is no option is an error: a misspelt one must not pass in silence.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Config {
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) gateway: Vec<Named>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) keylog: Vec<PathBuf>,
+    pub(super) fingerprint_key: Option<PathBuf>,
+    pub(super) stall_after: Option<f64>,
+    pub(super) format: Option<Format>,
+    pub(super) output: Option<PathBuf>,
+    pub(super) only: Option<Only>,
+    pub(super) explain: Option<u64>,
+    #[serde(deserialize_with = "verdicts")]
+    pub(super) fail_on: Option<Vec<Verdict>>,
+    pub(super) allow_declared: bool,
+    pub(super) strict: bool,
+}
+
+impl Config {
+    /// Reads a file; none is an empty one.
+    pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Config> {
+        let Some(path) = path else { return Ok(Config::default()) };
+        let text = fs::read_to_string(path).with_context(|| format!("{}: the configuration cannot be read", path.display()))?;
+        let mut config = Config::parse(&text).with_context(|| format!("{}: the configuration is not understood", path.display()))?;
+        let here = path.parent().unwrap_or(Path::new(""));
+        let paths = config.keylog.iter_mut().chain(&mut config.fingerprint_key).chain(&mut config.output);
+        paths.for_each(|path| *path = here.join(&path));
+        Ok(config)
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        let config: Config = toml::from_str(text)?;
+        if let Some(value) = config.stall_after {
+            seconds(&value.to_string()).map_err(|error| anyhow::anyhow!("stall-after: {error}"))?;
+        }
+        Ok(config)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany<T> {
+    Many(Vec<T>),
+    One(T),
+}
+
+fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(match OneOrMany::deserialize(from)? {
+        OneOrMany::Many(all) => all,
+        OneOrMany::One(one) => vec![one],
+    })
+}
+
+/// `["swallowed", "partial"]`, or `"swallowed,partial"` as on the command line.
+fn verdicts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Verdict>>, D::Error> {
+    let words: Vec<String> = one_or_many(from)?;
+    let all = words.iter().flat_map(|word| word.split(',')).map(|word| verdict(word.trim()));
+    all.collect::<Result<_, _>>().map(Some).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_as_on_the_command_line() {
+        let config =
+            Config::parse("gateway = '10.0.0.5:4000'\nkeylog = ['a', 'b']\nfail-on = 'swallowed,partial'\nstall-after = 5\n").unwrap();
+        assert_eq!((config.gateway.len(), config.keylog.len(), config.stall_after), (1, 2, Some(5.0)));
+        assert_eq!(config.fail_on, Some(vec![Verdict::Swallowed, Verdict::Partial]));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for text in ["gatewey = 'x'", "format = 'yaml'", "fail-on = 'masked'", "stall-after = 0", "gateway = 'somewhere'"] {
+            assert!(Config::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_meant_from_where_the_file_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gatewitness.toml");
+        fs::write(&path, "keylog = 'keys'\noutput = '/tmp/out'\n").unwrap();
+        let config = Config::read(Some(&path)).unwrap();
+        assert_eq!((config.keylog, config.output), (vec![folder.path().join("keys")], Some(PathBuf::from("/tmp/out"))));
+    }
+}

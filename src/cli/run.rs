@@ -1,0 +1,57 @@
+//! One run over captures: read, judge, show, and end in order whatever stops it.
+
+use super::args::{Reading, Showing};
+use super::exit::{Exit, Rule, Seen, Watched};
+use super::meter::Meter;
+use super::{key, output, wiring};
+use crate::base::{Keyer, Limits};
+use crate::report::Shape;
+
+/// What a command wants.
+pub(super) struct Plan {
+    pub(super) reading: Reading,
+    pub(super) showing: Showing,
+    pub(super) rule: Rule,
+    pub(super) gateways: Vec<(std::net::IpAddr, Option<u16>)>,
+    /// Nanoseconds of packet time.
+    pub(super) stall_after: i64,
+    pub(super) only_findings: bool,
+    pub(super) exchanges: bool,
+    pub(super) explain: Option<u64>,
+}
+
+/// What the engine is told.
+pub(super) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) keyer: Keyer,
+    pub(super) gateways: Vec<(std::net::IpAddr, Option<u16>)>,
+    pub(super) stall_after: i64,
+}
+
+/// Carries it out.
+pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
+    let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain } = plan;
+    let settings = Settings { limits: Limits::default(), keyer: key::keyer(reading.fingerprint_key.as_deref())?, gateways, stall_after };
+    let opened = wiring::open(&reading.captures, &reading.keylog, &settings.limits)?;
+    let shape = Shape { only_findings, files: opened.files(), exchanges };
+    let mut report = output::open(&showing, &reading.captures, shape, explain)?;
+    let mut meter = Meter::start()?;
+    let seen = Seen::default();
+    let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
+    let mut summary = wiring::walk(opened, settings, watched, |read, total| {
+        meter.at(read, total);
+        !meter.interrupted() && !seen.unwritable()
+    })?;
+    meter.clear();
+    if meter.interrupted() {
+        eprintln!("gatewitness: interrupted; this is what was found until then");
+    }
+    summary.captures = reading.captures.iter().map(|path| path.display().to_string()).collect();
+    report.finish(&summary)?;
+    match explain {
+        Some(pair) if pair == 0 || pair > summary.pairs => {
+            anyhow::bail!("there is no pair {pair}: this run has {} of them; --format ndjson lists them", summary.pairs)
+        }
+        _ => Ok(rule.exit(&seen, &summary)),
+    }
+}

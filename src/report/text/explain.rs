@@ -1,0 +1,106 @@
+//! One pair with all its evidence: who, what, why it is thought to belong together, and what else it could have been.
+
+use super::page::Page;
+use super::say::{clock, day};
+use super::story::where_seen;
+use super::words::{answered, asked_where, conduit, credential, reasons};
+use crate::correlate::{Leg, Link, Rival};
+use crate::report::record::token;
+use crate::verdict::Judged;
+
+/// The whole text.
+pub(super) fn pair(mut page: Page, judged: &Judged, files: &[String]) -> String {
+    let pair = &judged.pair;
+    let verdict = page.verdict(judged.verdict, 0);
+    let name = page.strong(&format!("PAIR {}", judged.number));
+    page.raw(&format!("{name}  {verdict}  (confidence {:.3}, rule {})", judged.confidence, judged.rule));
+    page.line(2, judged.verdict.doc());
+    facts(&mut page, judged);
+
+    page.heading(&format!("CLIENT TO GATEWAY {} ({})", pair.gateway, day(pair.down.start().ts)));
+    leg(&mut page, &pair.down, pair.element, files);
+
+    page.heading("GATEWAY TO UPSTREAM");
+    if pair.up.is_empty() {
+        page.line(2, "No upstream request for it was seen.");
+    }
+    for link in &pair.up {
+        leg(&mut page, &link.leg, 0, files);
+        page.field(4, "belongs", LABEL, &why(link));
+    }
+    for one in &pair.conduits {
+        page.field(2, &clock(one.start.ts), LABEL, &conduit(one));
+    }
+    if !pair.authorization.is_empty() {
+        page.heading("AUTHORIZATION");
+        for one in &pair.authorization {
+            leg(&mut page, one, 0, files);
+        }
+    }
+    page.heading("WHAT ELSE IT COULD BE");
+    page.line(2, &rival(pair.rival.as_ref(), files));
+    page.into_text()
+}
+
+fn facts(page: &mut Page, judged: &Judged) {
+    let because = judged.because.map(|because| format!("{because}: {}", judged.because_detail.as_deref().unwrap_or(because.doc())));
+    let failure = judged.failure.map(|failure| format!("{failure}: {}", failure.doc()));
+    let cause = judged.cause.as_ref().map(|cause| format!("{}: {}", cause.kind, cause.detail));
+    let declared = judged.declared.then(|| "the answer's body names the failed servers".to_owned());
+    let in_band = judged.in_band.then(|| "the failure was told inside an HTTP success".to_owned());
+    let credential = credential(&judged.pair.down, &judged.pair.up).map(str::to_owned);
+    let notes = Some(judged.notes.join(", "));
+    let advice = Some(judged.advice.clone());
+    let all = [
+        ("not judged", because),
+        ("failure", failure),
+        ("cause", cause),
+        ("declared", declared),
+        ("in band", in_band),
+        ("credential", credential),
+        ("noticed", notes),
+        ("next", advice),
+    ];
+    for (label, text) in all {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            page.field(2, label, LABEL, &text);
+        }
+    }
+}
+
+fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
+    let peers = &leg.peers;
+    let asked = asked_where(leg, element);
+    page.field(2, &clock(leg.start().ts), LABEL, &format!("{} → {}  {asked}{}", peers.client, peers.server, where_seen(leg, files)));
+    page.field(2, &clock(leg.last().ts), LABEL, &answered(leg, element, "who asked"));
+    for reason in reasons(leg) {
+        page.field(2, "", LABEL, &reason);
+    }
+    if let Some(mark) = token(leg) {
+        page.field(4, "credential", LABEL, &format!("tok:{mark}"));
+    }
+    if !peers.client_aliases.is_empty() || !peers.server_aliases.is_empty() {
+        let all: Vec<String> = peers.client_aliases.iter().chain(&peers.server_aliases).map(ToString::to_string).collect();
+        page.field(4, "also seen as", LABEL, &all.join(", "));
+    }
+}
+
+fn why(link: &Link) -> String {
+    let marks: Vec<String> = link.because.iter().map(|mark| format!("{} {:+.1}", mark.word, mark.weight)).collect();
+    format!("visit {}, score {:.3}: {} (nats)", link.group + 1, link.score, marks.join(", "))
+}
+
+fn rival(rival: Option<&Rival>, files: &[String]) -> String {
+    let Some(Rival { down, margin }) = rival else { return "No other client request comes into question.".to_owned() };
+    let odds = margin.exp();
+    let odds = if odds < 1e6 { format!("{odds:.0} to 1") } else { "over a million to one".to_owned() };
+    let what = asked_where(down, 0);
+    format!(
+        "The best other parent is {what} by {} at {}{}: less likely by {margin:.1} nats ({odds}).",
+        down.peers.client,
+        clock(down.start().ts),
+        where_seen(down, files)
+    )
+}
+
+const LABEL: usize = 14;
