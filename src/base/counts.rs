@@ -106,6 +106,12 @@ counts! {
     Aliases "aliases";
     /// Times the limit on connections with a second pair of addresses was reached.
     AliasLimit "alias_limit";
+    /// Lines of key logs that are malformed.
+    TlsBadSecrets "tls_bad_secrets";
+    /// TLS secrets dropped to make room for others.
+    TlsSecretsDropped "tls_secrets_dropped";
+    /// Times the limit on TLS bytes waiting for a key was reached.
+    TlsPendingLimit "tls_pending_limit";
 }
 
 /// One number for each [`Count`].

@@ -75,7 +75,9 @@ limits! {
     /// Bytes of an HTTP/2 connection's side held while searching where a frame begins (capture began late, bytes were lost).
     h2_resync_bytes: 131_072 "bytes", at "the search goes on behind them";
     /// Connections known under a second pair of addresses.
-    aliases: 4_096 "connections", at "the one longest unused is forgotten";
+    tied_connections: 4_096 "connections", at "the one longest unused is forgotten";
     /// Requests that wait for an answer on another connection, and streams that may bring one.
     elsewhere: 65_536 "requests", at "the oldest is judged without the answer that may still come";
+    /// TLS bytes waiting for a key over all connections.
+    tls_pending_bytes_total: 33_554_432 "bytes", at "the oldest records of the connection at hand become a hole";
 }

@@ -2,28 +2,34 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::Context;
+use zeroize::Zeroizing;
 
 use super::run::Settings;
 use crate::base::Limits;
-use crate::pipeline::{Output, Summary};
+use crate::capfile::Flaw;
+use crate::packet::Frame;
+use crate::pipeline::{Engine, Loss, Options, Output, Summary};
+use crate::source::{self, Input, Inputs};
 
 /// Captures that can be read.
 pub(super) struct Opened {
-    files: Vec<String>,
+    inputs: Inputs,
+    keys: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Opened {
     /// Names of the files in the order of [`crate::base::Stamp::file`].
     pub(super) fn files(&self) -> Vec<String> {
-        self.files.clone()
+        self.inputs.files().iter().map(|file| file.path.display().to_string()).collect()
     }
 }
 
 /// Finds the files and looks at their beginnings: what cannot be read at all is told here, before anything is written.
 pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -> anyhow::Result<Opened> {
-    let _ = (keylogs, limits);
-    Ok(Opened { files: captures.iter().map(|path| path.display().to_string()).collect() })
+    let read = |path: &PathBuf| std::fs::read(path).map(Zeroizing::new).with_context(|| format!("{}: the key log cannot be read", path.display()));
+    let keys = keylogs.iter().map(read).collect::<anyhow::Result<_>>()?;
+    Ok(Opened { inputs: source::plan(captures, limits)?, keys })
 }
 
 /// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the engine in order.
@@ -34,6 +40,33 @@ pub(super) fn walk(
     mut go_on: impl FnMut(u64, Option<u64>) -> bool,
 ) -> anyhow::Result<Summary> {
     let Settings { limits, keyer, gateways, stall_after } = settings;
-    let _ = (opened, limits, keyer, gateways, stall_after, out, go_on(0, None));
-    bail!("the engine is not wired yet")
+    let files = opened.files();
+    let name = |file: u16| files.get(usize::from(file)).cloned().unwrap_or_default();
+    let Opened { mut inputs, keys } = opened;
+    let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, out);
+    for key in &keys {
+        engine.secrets(key);
+    }
+    let progress = inputs.progress();
+    while go_on(progress.read(), progress.total()) {
+        match inputs.next() {
+            None => break,
+            Some(Input::Packet(packet)) => engine.frame(Frame {
+                link: packet.link,
+                data: packet.data,
+                orig_len: packet.orig_len,
+                iface: packet.iface,
+                at: packet.stamp,
+            }),
+            Some(Input::Secrets(text)) => engine.secrets(text),
+            Some(Input::Drops { lost, .. }) => engine.dropped(lost),
+            Some(Input::Damage { file, damage }) => {
+                let kind = if matches!(damage.what, Flaw::Truncated | Flaw::Unreadable(_)) { "truncated" } else { "damaged" };
+                let place = format!("{}, byte {}", name(file), damage.offset);
+                engine.loss(Loss { kind: kind.to_owned(), place, detail: damage.to_string(), at: None });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(engine.finish(Vec::new()).0)
 }

@@ -105,6 +105,8 @@ impl Correlator {
                     self.settle(out);
                 }
             }
+            // Words between the streams and the joiner.
+            Seen::Missed(..) | Seen::Resumable(_) => {}
             Seen::Conduit(conduit) => {
                 self.conduit(Arc::new(*conduit));
                 self.settle(out);

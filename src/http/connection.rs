@@ -85,7 +85,7 @@ impl Connection {
         let State::Sniffing(mut probe) = std::mem::replace(&mut self.state, State::Other) else { return };
         self.state = match found {
             Found::Http1(client) => State::Http1(Box::new(Http1::new(client))),
-            Found::Http2(client) => State::Http2 { client, inner: Box::new(h2::Connection::new(0)) },
+            Found::Http2(client) => State::Http2 { client, inner: Box::new(h2::Connection::prior_knowledge(cx.limits)) },
             Found::Other => {
                 cx.counts.bump(Count::GarbledStreams);
                 return;
@@ -107,7 +107,7 @@ impl Connection {
                 self.state = State::Tunnel { client };
             }
             Switch::H2c { n, head } => {
-                let mut inner = Box::new(h2::Connection::upgraded(n, head, before.next()));
+                let mut inner = Box::new(h2::Connection::upgraded(n, cx.limits));
                 if !bytes.is_empty() {
                     inner.data(false, &bytes, at, cx, sink);
                 }

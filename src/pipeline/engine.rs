@@ -43,6 +43,7 @@ pub struct Engine<O: Output> {
 struct Ordered<O> {
     exchanges: Exchanges,
     joiner: Joiner,
+    counts: Counts,
     joined: Vec<Seen>,
     correlator: Correlator,
     pairs: Vec<crate::correlate::Pair>,
@@ -66,6 +67,7 @@ impl<O: Output> Engine<O> {
             ordered: Ordered {
                 exchanges: Exchanges::default(),
                 joiner: Joiner::new(&limits),
+                counts: Counts::default(),
                 joined: Vec::new(),
                 correlator: Correlator::new(gateways, limits.clone()),
                 pairs: Vec::new(),
@@ -146,6 +148,7 @@ impl<O: Output> Engine<O> {
         self.table.finish(self.now, &self.limits, &mut self.counts, &mut self.streams);
         self.ordered.take(&mut self.streams, self.now);
         self.counts.merge(&self.streams.counts());
+        self.counts.merge(&self.ordered.counts);
         self.ordered.finish(self.now);
         let mut summary = std::mem::take(&mut self.ordered.summary);
         summary.exchanges = self.ordered.exchanges.count;
@@ -170,7 +173,7 @@ impl<O: Output> Ordered<O> {
             if let Some(leg) = self.exchanges.watch(&seen, self.out.wants_exchanges()) {
                 self.out.exchange(leg);
             }
-            self.joiner.push(seen, &mut self.joined);
+            self.joiner.push(seen, &mut self.counts, &mut self.joined);
         }
         for seen in self.joined.drain(..) {
             self.correlator.push(seen, &mut self.pairs);

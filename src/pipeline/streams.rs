@@ -21,6 +21,7 @@ struct Shared {
     keyer: Keyer,
     limits: Limits,
     counts: Counts,
+    mcp_counts: Counts,
     memo: Memo,
 }
 
@@ -53,7 +54,7 @@ impl Streams {
     pub(super) fn new(keyer: Keyer, limits: &Limits) -> Streams {
         let mut keys = KeyLog::new(limits);
         keys.complete();
-        let shared = Shared { keyer, limits: limits.clone(), counts: Counts::default(), memo: Memo::new() };
+        let shared = Shared { keyer, limits: limits.clone(), counts: Counts::default(), mcp_counts: Counts::default(), memo: Memo::new() };
         Streams { slots: Vec::new(), shared, bench: Workbench::new(limits), keys, seen: Vec::new() }
     }
 
@@ -65,6 +66,7 @@ impl Streams {
     /// What was counted so far.
     pub(super) fn counts(&self) -> Counts {
         let mut counts = self.shared.counts.clone();
+        counts.merge(&self.shared.mcp_counts);
         counts.merge(&self.bench.counts);
         counts
     }
@@ -77,12 +79,13 @@ impl Receiver for Streams {
         }
         let Some(slot) = self.slots.get_mut(conn.slot) else { return };
         if event == StreamEvent::Opened {
-            *slot = Some(Box::new(Stream::new(conn, &self.shared)));
+            *slot = Some(Box::new(Stream::new(conn)));
             return;
         }
         let Some(stream) = slot else { return };
-        stream.on_stream(conn, event, &mut self.shared, &mut self.bench, &self.keys);
-        stream.observer.drain(&mut self.seen, || stream.peers(conn));
+        let from = self.seen.len();
+        stream.on_stream(conn, event, &mut self.shared, &mut self.bench, &self.keys, &mut self.seen);
+        stream.name(conn, self.seen.get_mut(from..).unwrap_or_default());
         if let Some(conduit) = stream.conduit(conn, event) {
             self.seen.push(Seen::Conduit(Box::new(conduit)));
         }
@@ -93,17 +96,17 @@ impl Receiver for Streams {
 }
 
 impl Stream {
-    fn new(conn: &Conn, shared: &Shared) -> Stream {
+    fn new(conn: &Conn) -> Stream {
         Stream {
             carries: Carries::Nothing,
             http: http::Connection::new(),
-            observer: Observer::new(conn.id, &shared.keyer, &shared.limits),
+            observer: Observer::new(conn.id, peers(conn, Dir::AtoB, Via::Packets)),
             spoke: [false; 2],
             last: conn.opened,
         }
     }
 
-    fn on_stream(&mut self, conn: &Conn, event: StreamEvent<'_>, shared: &mut Shared, bench: &mut Workbench, keys: &KeyLog) {
+    fn on_stream(&mut self, conn: &Conn, event: StreamEvent<'_>, shared: &mut Shared, bench: &mut Workbench, keys: &KeyLog, seen: &mut Vec<Seen>) {
         if let StreamEvent::Data { dir, bytes, at } = event {
             self.last = at;
             if let Some(spoke) = self.spoke.get_mut(dir.index()) {
@@ -118,9 +121,9 @@ impl Stream {
         }
         let Stream { carries, http, observer, .. } = self;
         let mut read = |event: StreamEvent<'_>| {
-            let Shared { keyer, limits, counts, memo } = &mut *shared;
+            let Shared { keyer, limits, counts, mcp_counts, memo } = &mut *shared;
             let mut cx = http::Context { keyer, limits, counts, memo };
-            http.on_stream(conn, event, &mut cx, observer);
+            http.on_stream(conn, event, &mut cx, &mut observer.listen(keyer, limits, mcp_counts, seen));
         };
         let Carries::Tls(tls, _) = carries else { return read(event) };
         let mut cx = tls::Context { bench, keys, out: &mut read };
@@ -133,6 +136,15 @@ impl Stream {
                 if !tls.closed(how, at, &mut cx) {
                     tls.give_up(&mut cx);
                 }
+            }
+        }
+    }
+
+    /// Which side is the client may show with the very bytes that are its first request.
+    fn name(&self, conn: &Conn, seen: &mut [Seen]) {
+        for seen in seen {
+            if let Seen::Asked(exchange) = seen {
+                exchange.peers = self.peers(conn);
             }
         }
     }

@@ -2,9 +2,9 @@
 //! (RFC 9113, 8.3) and leaves every other field to the room's common reader of heads.
 
 use crate::base::{Gap, Keyer, Stamp};
-use crate::http::{RequestHead, ResponseHead, Version};
+use crate::http::fields::{request_head_with, response_head};
+use crate::http::{Field, Memo, RequestHead, ResponseHead, Version};
 
-use super::heads::{Field, request_head, response_head};
 use super::hpack::Fields;
 
 /// A decoded header block that has come to its stream.
@@ -74,10 +74,10 @@ impl<'a> Head<'a> {
     }
 
     /// As a request's. An unknown method or path is empty, and the head partial.
-    pub(super) fn request(&self, keyer: &Keyer) -> RequestHead {
+    pub(super) fn request(&self, keyer: &Keyer, memo: &mut Memo) -> RequestHead {
         // A CONNECT has no `:path` but names its target in `:authority` (RFC 9113, 8.5), as HTTP/1.1 does in the request line.
         let target = if self.is_connect() { self.path.or(self.authority) } else { self.path };
-        let mut head = request_head(Version::Http2, self.method, target, self.authority, &self.fields, keyer);
+        let mut head = request_head_with(Version::Http2, self.method, target, self.authority, &self.fields, keyer, memo);
         head.common.partial |= self.torn.is_some() || self.method.is_none() || target.is_none();
         head
     }
@@ -92,7 +92,7 @@ impl<'a> Head<'a> {
 
 /// The head of a request of which nothing was seen but that it was made.
 pub(super) fn empty_request(keyer: &Keyer) -> RequestHead {
-    let mut head = request_head(Version::Http2, None, None, None, &[], keyer);
+    let mut head = request_head_with(Version::Http2, None, None, None, &[], keyer, &mut Memo::new());
     head.common.partial = true;
     head
 }

@@ -6,7 +6,6 @@
 
 mod body;
 mod frame;
-mod heads;
 mod hpack;
 mod message;
 mod resync;
@@ -15,24 +14,13 @@ mod stream;
 mod streams;
 mod wire;
 
-pub(crate) use sniff::{Probe, sniff_client, sniff_frames, sniff_server, sniff_side};
 
-use crate::base::{Counts, Dir, Gap, Keyer, Limits, Stamp};
-use crate::http::{Part, Sink};
+use crate::base::{Dir, Gap, Limits, Stamp};
+use crate::http::{Context as Cx, Part, Sink};
 use crate::tcp::Close;
 
 use stream::Out;
 use wire::{Direction, Shared};
-
-/// What every call needs of the run.
-pub(crate) struct Cx<'a> {
-    /// Makes fingerprints.
-    pub(crate) keyer: &'a Keyer,
-    /// Bounds on every buffer.
-    pub(crate) limits: &'a Limits,
-    /// Counters.
-    pub(crate) counts: &'a mut Counts,
-}
 
 /// An HTTP/2 connection. An exchange's number follows the order in which its stream was first seen, which is that of the
 /// requests' HEADERS frames. Holds fields as they were sent, credentials too, and so cannot be shown.

@@ -72,7 +72,7 @@ impl Streams {
             (stream.request.lost, stream.request.hole) = (head.torn, None);
             stream.request.phase = Phase::Open;
             out.cx.counts.bump(Count::Requests);
-            stream.request.want = out.sink.request(stream.n, head.request(out.cx.keyer), head.began);
+            stream.request.want = out.sink.request(stream.n, head.request(out.cx.keyer, out.cx.memo), head.began);
         } else if let (Some(gap), Some(stream)) = (head.torn, self.open.get_mut(&id)) {
             stream.request.lose(gap);
         }

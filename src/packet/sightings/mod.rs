@@ -71,7 +71,7 @@ pub struct Sightings {
 impl Sightings {
     /// With the bounds that `limits` names.
     pub fn new(limits: &Limits) -> Sightings {
-        Sightings { recent: Recent::new(limits.sightings), ties: Ties::new(limits.aliases) }
+        Sightings { recent: Recent::new(limits.sightings), ties: Ties::new(limits.tied_connections) }
     }
 
     /// Judges a segment. One that came under alias addresses is rewritten to those seen first.

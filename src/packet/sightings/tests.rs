@@ -232,7 +232,7 @@ fn repeats_outside_the_window_pass() {
 
 #[test]
 fn a_flood_of_ties_stays_within_its_bounds() {
-    let limits = Limits { sightings: 64, aliases: 8, ..Limits::default() };
+    let limits = Limits { sightings: 64, tied_connections: 8, ..Limits::default() };
     let mut bench = Bench { sightings: Sightings::new(&limits), ..Bench::stamped() };
     for i in 0..500u32 {
         let client = format!("10.1.{}.{}:4000", i >> 8, i & 255);

@@ -97,6 +97,7 @@ struct Talk {
     keyer: Keyer,
     limits: Limits,
     counts: Counts,
+    memo: crate::http::Memo,
     notes: Notes,
     ord: u64,
     /// Each side's encoder.
@@ -110,7 +111,7 @@ impl Talk {
     fn with(connection: Connection, limits: Limits) -> Talk {
         let encoders = [Encoder::new(), Encoder::new()];
         let keyer = Keyer::new([1; 32]);
-        Talk { connection, keyer, limits, counts: Counts::default(), notes: Notes::default(), ord: 0, encoders }
+        Talk { connection, keyer, limits, counts: Counts::default(), memo: crate::http::Memo::new(), notes: Notes::default(), ord: 0, encoders }
     }
 
     /// From the beginning, prefaces exchanged.
@@ -134,7 +135,7 @@ impl Talk {
     fn call(&mut self, act: impl FnOnce(&mut Connection, Stamp, &mut Cx<'_>, &mut dyn Sink)) {
         self.ord += 1;
         let at = Stamp { ord: self.ord, ts: Ts(0), frame: self.ord, file: 0 };
-        let mut cx = Cx { keyer: &self.keyer, limits: &self.limits, counts: &mut self.counts };
+        let mut cx = Cx { keyer: &self.keyer, limits: &self.limits, counts: &mut self.counts, memo: &mut self.memo };
         act(&mut self.connection, at, &mut cx, &mut self.notes);
     }
 
