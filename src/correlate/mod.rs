@@ -132,7 +132,7 @@ impl Correlator {
     pub fn finish(&mut self, out: &mut Vec<Pair>) {
         self.last = true;
         self.held = None;
-        if self.roles.finish() {
+        if self.roles.finish(self.legs.values().filter(|leg| leg.done.is_none())) {
             self.flush();
         }
         self.due = self.requests.keys().copied().collect();
@@ -156,10 +156,10 @@ impl Correlator {
         }
         self.now = self.now.max(leg.last().ts);
         let (id, server) = (leg.id, leg.peers.server);
-        let changed = self.roles.asked(&leg);
+        self.roles.asked(&leg);
         self.legs.insert(id, leg);
         self.undecided.entry(server).or_default().push(id);
-        if changed || self.roles.role(server).known() {
+        if self.roles.role(server).known() {
             self.flush();
         }
     }
@@ -263,7 +263,10 @@ impl Correlator {
     fn done(&mut self, id: ExId) {
         let Some(leg) = self.legs.get(&id) else { return };
         self.now = self.now.max(leg.last().ts);
-        self.roles.done(leg);
+        if self.roles.done(leg) {
+            self.flush();
+        }
+        let Some(leg) = self.legs.get(&id) else { return };
         if let Some(inner) = self.inner.get(&id).and_then(|inner| self.legs.get(inner))
             && inner.done.is_some()
             && !roles::same_answer(leg, inner)

@@ -1,7 +1,8 @@
 //! Which side is which: the listening address at which client requests change into upstream requests is a gateway.
 //!
-//! Nothing is asked of the user. For every pair of servers (A, B) this counts how often a request to B began while one to A
-//! was open, on a host that could be A's own. Requests that pass A unchanged make it a relay, not a gateway.
+//! Nothing is asked of the user. For every pair of servers (A, B) this counts how often a request to B ran from beginning to end
+//! within one to A, opened by a host that could be A's own. Requests that pass A unchanged make it a relay, not a gateway.
+//! Servers that one gateway asks side by side contain each other by chance: what a gateway before both explains is no hop.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -55,6 +56,8 @@ struct Open {
     id: ExId,
     identity: Option<Identity>,
     credential: Option<crate::base::Fingerprint>,
+    /// Requests elsewhere that were open when this one began.
+    within: Vec<(Addr, ExId)>,
 }
 
 /// What stays equal when a request is only passed on.
@@ -68,8 +71,10 @@ struct Identity {
 /// How requests to A and to B relate.
 #[derive(Clone, Copy, Debug, Default)]
 struct Hop {
-    /// Weight of requests to B that began inside one to A.
+    /// Weight of requests to B that ran inside one to A.
     inside: f64,
+    /// Requests to B that began inside one to A and outlived all that were open then.
+    crossed: f64,
     /// Requests to B that began outside all to A, once A was known.
     outside: f64,
     /// Of those inside, how many were the same request.
@@ -78,6 +83,8 @@ struct Hop {
     seen: f64,
     /// The same request was answered differently on both sides.
     differ: f64,
+    /// Opened by the very address at which A listens.
+    own: f64,
 }
 
 impl Roles {
@@ -86,13 +93,11 @@ impl Roles {
         Roles { named, ..Roles::default() }
     }
 
-    /// A request to a server began. Returns whether a role changed.
-    pub(super) fn asked(&mut self, leg: &Leg) -> bool {
-        let at = leg.peers.server;
-        let credential = leg.credential();
-        let identity = identity(leg);
-        self.weigh(&leg.peers, credential, identity.as_ref(), false);
-        let server = self.servers.entry(at).or_default();
+    /// A request to a server began.
+    pub(super) fn asked(&mut self, leg: &Leg) {
+        let within = self.around(leg.peers.server);
+        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within };
+        let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
         for alias in &leg.peers.server_aliases {
             if !server.aliases.contains(alias) {
@@ -100,29 +105,37 @@ impl Roles {
             }
         }
         if !matches!(leg.asked, Asked::Stream | Asked::Authorization | Asked::Other) {
-            server.open.push(Open { id: leg.id, identity, credential });
+            server.open.push(open);
             if server.open.len() > OPEN {
                 server.open.remove(0);
             }
         }
-        self.decide(false)
+    }
+
+    /// Requests open at all other servers.
+    fn around(&self, at: Addr) -> Vec<(Addr, ExId)> {
+        let others = self.servers.iter().filter(|(other, _)| **other != at);
+        others.flat_map(|(other, server)| server.open.iter().rev().take(AROUND).map(|open| (*other, open.id))).collect()
     }
 
     /// A connection without readable HTTP was made to a server.
     pub(super) fn conduit(&mut self, peers: &Peers) -> bool {
-        self.weigh(peers, None, None, true);
+        let within = self.around(peers.server);
+        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within }, true);
         self.servers.entry(peers.server).or_default().opaque = true;
         self.decide(false)
     }
 
-    /// A request is over.
-    pub(super) fn done(&mut self, leg: &Leg) {
-        if let Some(server) = self.servers.get_mut(&leg.peers.server) {
-            server.open.retain(|open| open.id != leg.id);
-            if server.software.is_none() {
-                server.software = leg.response.as_ref().and_then(|response| response.head.server.clone());
-            }
+    /// A request is over. Returns whether a role changed.
+    pub(super) fn done(&mut self, leg: &Leg) -> bool {
+        let Some(server) = self.servers.get_mut(&leg.peers.server) else { return false };
+        if server.software.is_none() {
+            server.software = leg.response.as_ref().and_then(|response| response.head.server.clone());
         }
+        let Some(at) = server.open.iter().position(|open| open.id == leg.id) else { return false };
+        let open = server.open.remove(at);
+        self.weigh(&leg.peers, &open, false);
+        self.decide(false)
     }
 
     /// A request that was passed on unchanged came back otherwise: the hop is no mere relay.
@@ -132,8 +145,16 @@ impl Roles {
         }
     }
 
-    /// Nothing more will come: decide on what there is.
-    pub(super) fn finish(&mut self) -> bool {
+    /// Nothing more will come: `open` requests never ended. Decides on what there is.
+    pub(super) fn finish<'a>(&mut self, open: impl Iterator<Item = &'a Leg>) -> bool {
+        let mut open: Vec<&Leg> = open.collect();
+        open.sort_by_key(|leg| (leg.start(), leg.id));
+        for leg in open {
+            let Some(server) = self.servers.get(&leg.peers.server) else { continue };
+            if let Some(open) = server.open.iter().find(|open| open.id == leg.id).cloned() {
+                self.weigh(&leg.peers, &open, true);
+            }
+        }
         self.decide(true)
     }
 
@@ -149,11 +170,11 @@ impl Roles {
 
     /// Whether `a` only passes requests on to `b`.
     pub(super) fn relays(&self, a: Addr, b: Addr) -> bool {
-        self.hops.get(&(a, b)).is_some_and(|hop| hop.is_relay())
+        self.hops.get(&(a, b)).is_some_and(Hop::is_relay)
     }
 
     /// Whether a connection with these ends may have been opened by the host of `gateway`.
-    pub(super) fn from_host(&self, gateway: Addr, peers: &Peers) -> bool {
+    pub(super) fn of_host(&self, gateway: Addr, peers: &Peers) -> bool {
         let aliases = self.servers.get(&gateway).map(|server| server.aliases.as_slice()).unwrap_or_default();
         same_host(gateway, aliases, peers)
     }
@@ -200,25 +221,33 @@ impl Roles {
         self.named.iter().any(|(ip, port)| *ip == at.ip() && port.is_none_or(|port| port == at.port()))
     }
 
-    /// Counts one request (or connection) to a server against everything open elsewhere.
-    fn weigh(&mut self, peers: &Peers, credential: Option<crate::base::Fingerprint>, identity: Option<&Identity>, conduit: bool) {
+    /// Counts one request (or connection) to a server against everything that was open elsewhere when it began. One that was never
+    /// seen to end (`endless`) can't have outlived what was around it.
+    fn weigh(&mut self, peers: &Peers, inner: &Open, endless: bool) {
         let to = peers.server;
         for (a, server) in &self.servers {
-            if *a == to || (server.requests == 0) {
+            if *a == to || server.requests == 0 {
                 continue;
             }
-            let host = same_host(*a, &server.aliases, peers);
+            let begun = inner.within.iter().filter(|(at, _)| at == a).map(|(_, id)| *id);
+            let begun: Vec<ExId> = begun.collect();
             let hop = self.hops.entry((*a, to)).or_default();
-            if server.open.is_empty() {
-                if !conduit {
-                    hop.outside += 1.0;
-                }
+            if begun.is_empty() {
+                hop.outside += if endless { 0.0 } else { 1.0 };
                 continue;
             }
-            let token = credential.is_some() && server.open.iter().any(|open| open.credential == credential);
-            hop.inside += if host { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
+            let still: Vec<&Open> = server.open.iter().filter(|open| begun.contains(&open.id)).collect();
+            if still.is_empty() && !endless {
+                hop.crossed += 1.0;
+                continue;
+            }
+            let own = is_at(*a, &server.aliases, peers);
+            let token = inner.credential.is_some() && still.iter().any(|open| open.credential == inner.credential);
+            let near = own || same_host(*a, &server.aliases, peers);
+            hop.inside += if near { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
             hop.seen += 1.0;
-            if identity.is_some() && server.open.iter().any(|open| open.identity.as_ref() == identity) {
+            hop.own += if own { 1.0 } else { 0.0 };
+            if inner.identity.is_some() && still.iter().any(|open| open.identity == inner.identity) {
                 hop.same += 1.0;
             }
         }
@@ -235,13 +264,15 @@ impl Roles {
             }
             let back = self.hops.get(&(*b, *a)).map_or(0.0, |hop| hop.inside);
             let named = self.is_named(*a);
-            let strong = hop.inside >= enough && hop.inside >= OUTSIDE * hop.outside && hop.inside > back;
+            let kept = hop.seen >= hop.crossed;
+            let strong = hop.inside >= enough && kept && hop.inside >= OUTSIDE * hop.outside && hop.inside > back;
             // A hop that only passes requests on makes no gateway, unless nothing lies behind it at the end.
-            if !(strong || named && hop.inside > 0.0) || hop.is_relay() && !(last && !self.leads_on(*b)) && !named {
+            if !(strong || named && hop.inside > 0.0) || hop.is_relay() && !named && (!last || self.leads_on(*b)) {
                 continue;
             }
-            // An upstream's own errands (a database behind TLS) do not make it a gateway.
-            if from.upstream && !from.gateway && !named && (self.opaque_only(*b) || !last) && !self.plain_hop(*a, *b) {
+            // What runs inside an upstream's request is asked by the gateway side by side, unless it comes from that very upstream's
+            // address and not from the gateway's. An upstream's own errands (a database behind TLS) make it no gateway either.
+            if self.is_behind(*a) && !named && !(self.plain_hop(*a, *b) && self.comes_from_behind(*a, *b)) {
                 continue;
             }
             found.push((*a, *b));
@@ -259,6 +290,25 @@ impl Roles {
         }
         self.changes += u64::from(changed);
         changed
+    }
+
+    /// Whether a gateway, known or likely, asks `at`.
+    fn is_behind(&self, at: Addr) -> bool {
+        let mut before = self.hops.iter().filter(|((_, b), _)| *b == at);
+        self.role(at).upstream || before.any(|((a, _), hop)| hop.inside >= ENOUGH && !hop.is_relay() && self.outweighs(*a, at))
+    }
+
+    /// Whether requests run from `a` to `b` rather than the other way round.
+    fn outweighs(&self, a: Addr, b: Addr) -> bool {
+        let inside = |a: Addr, b: Addr| self.hops.get(&(a, b)).map_or(0.0, |hop| hop.inside - hop.crossed);
+        inside(a, b) > inside(b, a)
+    }
+
+    /// Whether requests to `b` come from the address of `a`, and not from that of a gateway before it.
+    fn comes_from_behind(&self, a: Addr, b: Addr) -> bool {
+        let own = |from: Addr| self.hops.get(&(from, b)).is_some_and(|hop| hop.own > 0.0);
+        let before = self.hops.keys().filter(|(from, to)| *to == a && *from != b).map(|(from, _)| *from);
+        own(a) && !before.into_iter().any(own)
     }
 
     /// Whether `a` to `b` is a hop of readable requests that change on the way.
@@ -303,6 +353,12 @@ impl Hop {
     }
 }
 
+/// Whether the opener of a connection has the very address that listens at `server`.
+fn is_at(server: Addr, aliases: &[Addr], peers: &Peers) -> bool {
+    let mut clients = std::iter::once(&peers.client).chain(&peers.client_aliases);
+    clients.any(|client| std::iter::once(&server).chain(aliases).any(|at| at.ip() == client.ip()))
+}
+
 /// Whether the opener of a connection may live on the host that listens at `server`.
 fn same_host(server: Addr, aliases: &[Addr], peers: &Peers) -> bool {
     let clients = || std::iter::once(&peers.client).chain(&peers.client_aliases);
@@ -343,6 +399,8 @@ impl Leg {
 
 /// Open requests remembered for one server.
 const OPEN: usize = 4_096;
+/// Open requests of one server that a request elsewhere is counted against.
+const AROUND: usize = 64;
 /// Weight of a request from a host that does not look like the gateway's own: it may have several addresses.
 const ELSEWHERE: f64 = 0.25;
 /// Weight at which a hop counts as found: two requests inside, or one with the client's own credential.

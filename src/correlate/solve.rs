@@ -306,7 +306,7 @@ impl Correlator {
             during
                 && !matches!(tunnel.kind, ConduitKind::NoData)
                 && self.roles.leads(request.gateway, tunnel.peers.server)
-                && self.roles.from_host(request.gateway, &tunnel.peers)
+                && self.roles.of_host(request.gateway, &tunnel.peers)
         });
         conduits.extend(tunnels.cloned());
         let last_element = self.requests.range((request.start, request.id, 0)..).next().is_none_or(|(key, _)| key.1 != request.id);
