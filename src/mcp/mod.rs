@@ -1,7 +1,10 @@
 //! Messages of HTTP exchanges come in; what was asked and what was answered goes out: JSON-RPC over JSON and SSE, LiteLLM's
 //! REST list routes, sessions, every MCP revision. Knows nothing of gateways.
 
+mod answering;
 mod exchange;
+#[cfg(test)]
+mod forms;
 mod hides;
 mod json;
 mod jsonrpc;

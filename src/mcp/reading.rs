@@ -54,6 +54,8 @@ impl Body {
         if over {
             *gap = Some(Gap { len: None, cause: Cause::Limit });
             // Of what is this large, only the beginning can still tell something.
+            let fits = limit.min(AT_ONCE).saturating_sub(bytes.len());
+            bytes.extend_from_slice(more.get(..fits).unwrap_or(more));
             bytes.truncate(AT_ONCE);
             bytes.shrink_to_fit();
         } else {

@@ -3,6 +3,9 @@
 
 /// At most `max` bytes, the cut marked with `~`; control characters become spaces.
 pub(super) fn short(text: &str, max: usize) -> String {
+    if text.len() <= max && !text.bytes().any(|byte| !(b' '..0x7f).contains(&byte)) {
+        return text.to_owned();
+    }
     let mut out: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     if out.len() > max {
         let mut end = max.saturating_sub(1);
