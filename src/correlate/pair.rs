@@ -66,6 +66,13 @@ pub struct Mark {
     pub weight: f64,
 }
 
+impl Mark {
+    /// Whether it is about when things happened.
+    pub(super) fn is_time(&self) -> bool {
+        matches!(self.word, "delay" | "order")
+    }
+}
+
 /// The runner-up.
 #[derive(Clone, Debug)]
 pub struct Rival {

@@ -175,9 +175,10 @@ impl Correlator {
             let (visit, request, down) = (self.visits.open.get(&id)?, self.requests.get(key)?, self.legs.get(&key.1)?);
             self.feasible(request, id).then(|| self.learned.weigh(request, down, visit, &legs_of(visit, &self.legs), &crowd))
         };
-        let sum = |marks: &Vec<Mark>| marks.iter().map(|mark| mark.weight).sum::<f64>();
-        let weights: Vec<Vec<Option<f64>>> =
-            visits.iter().map(|id| requests.iter().map(|key| marks(*id, key).as_ref().map(sum)).collect()).collect();
+        let weights: Vec<Vec<Option<f64>>> = visits
+            .iter()
+            .map(|id| relative(requests.iter().map(|key| marks(*id, key)).collect()))
+            .collect();
         let mut given = assign(&weights, requests.len(), ALONE);
         self.retries(visits, &weights, &mut given);
         for (row, id) in visits.iter().enumerate() {
@@ -337,6 +338,15 @@ pub(crate) fn is_background(leg: &Leg, element: usize) -> bool {
         Asked::Stream | Asked::EndSession | Asked::Authorization | Asked::Other => true,
         Asked::RestList(_) | Asked::RestCall | Asked::Unreadable(_) => false,
     }
+}
+
+/// Sums of evidence for one visit's candidates. Time tells candidates apart but says little of there being a parent at all: the one
+/// that fits best by time pays nothing for it.
+fn relative(marks: Vec<Option<Vec<Mark>>>) -> Vec<Option<f64>> {
+    let time = |marks: &Vec<Mark>| marks.iter().filter(|mark| mark.is_time()).map(|mark| mark.weight).sum::<f64>();
+    let best = marks.iter().flatten().map(time).fold(f64::NEG_INFINITY, f64::max);
+    let sum = |marks: Vec<Mark>| marks.iter().map(|mark| mark.weight).sum::<f64>() - best;
+    marks.into_iter().map(|marks| marks.map(sum)).collect()
 }
 
 /// The first stamp after all that share a packet time.
