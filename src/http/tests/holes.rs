@@ -109,8 +109,8 @@ fn hole() -> impl Strategy<Value = Hole> {
     (any::<bool>(), 0.0..1.0f64, prop_oneof![3 => 0.0..0.1f64, 1 => 0.0..0.6f64]).prop_map(|(client, from, len)| Hole { client, from, len })
 }
 
-/// Plays the packets with the holes in them. Where bytes are missing, a gap is told at their place in time (`late`: only with the next bytes of
-/// the same direction), with or without its length.
+/// Plays the packets with the holes in them. Where bytes are missing, a gap is told at their place in time, or (`late`) with the next packet in
+/// either direction, which acknowledges them; with or without its length.
 fn play(pieces: &[(Dir, Vec<u8>)], holes: &[Hole], late: bool, known: bool) -> Bench {
     let total = |dir| pieces.iter().filter(|(d, _)| *d == dir).map(|(_, bytes)| bytes.len()).sum::<usize>();
     let lost = |dir, at: usize| {
@@ -125,6 +125,10 @@ fn play(pieces: &[(Dir, Vec<u8>)], holes: &[Hole], late: bool, known: bool) -> B
     let mut pending = [0u64; 2];
     for (dir, bytes) in pieces {
         let mut seen = Vec::new();
+        if pending[dir.flip().index()] > 0 {
+            let len = std::mem::take(&mut pending[dir.flip().index()]);
+            bench.gap(dir.flip(), known.then_some(len));
+        }
         for byte in bytes {
             if lost(*dir, offsets[dir.index()]) {
                 if !seen.is_empty() {
@@ -264,6 +268,18 @@ fn a_lost_answer_leaves_its_request_unseen_and_the_next_pair_whole() {
     bench.data(C, GET);
     bench.data(S, OK);
     assert_eq!(bench.lines(), ["q0 GET /a", "q0 end", "q0 unanswered unseen lost", "q1 GET /a", "q1 end", "s1 200", "s1 | ok", "s1 end"]);
+}
+
+#[test]
+fn a_lost_request_that_is_told_after_its_answer_gets_it_all_the_same() {
+    let mut bench = Bench::new(true);
+    bench.data(C, GET);
+    bench.data(S, OK);
+    bench.data(S, OK);
+    bench.gap(C, Some(40));
+    bench.data(C, GET);
+    bench.data(S, OK);
+    assert_eq!(bench.lines()[5..], ["s1 200", "s1 | ok", "s1 end", "q2 GET /a", "q2 end", "s2 200", "s2 | ok", "s2 end"]);
 }
 
 #[test]
