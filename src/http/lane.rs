@@ -358,7 +358,8 @@ impl Lane {
             Doubt::Expect if held.first().is_some_and(u8::is_ascii_uppercase) => (sniff::request(held), End::Broken(Broken::Finished)),
             Doubt::Expect => (Kind::No, End::Complete),
         };
-        let enough = matches!(self.stage, Stage::Bytes(n) if held.len() as u64 >= n) || held.len() > wire.cx.limits.head_bytes;
+        let enough = doubt == Doubt::Expect && matches!(self.stage, Stage::Bytes(n) if held.len() as u64 >= n)
+            || held.len() > wire.cx.limits.head_bytes;
         match kind {
             Kind::More if !enough => {
                 if fresh {

@@ -195,6 +195,38 @@ proptest! {
     }
 }
 
+/// The other side of honesty: a client that waits for its answers loses by a lost packet only the exchange that it was of.
+#[test]
+fn one_lost_packet_costs_one_exchange() {
+    let shapes =
+        [Shape::Length(vec![b'x'; 120]), Shape::Chunked(vec![vec![b'y'; 70], vec![b'z'; 9]]), Shape::Gzip(vec![b'g'; 30]), Shape::Empty];
+    let exchange = |i: usize| Exchange {
+        request: shapes[i % 4].clone(),
+        response: shapes[(i + i / 4) % 4].clone(),
+        head: false,
+        interim: false,
+        pipelined: false,
+    };
+    let pieces = timeline(&(0..16).map(exchange).collect::<Vec<_>>());
+    for known in [true, false] {
+        for lost in 0..pieces.len() {
+            let mut bench = Bench::new(true);
+            for (i, (dir, bytes)) in pieces.iter().enumerate() {
+                match i == lost {
+                    true => bench.gap(*dir, known.then_some(bytes.len() as u64)),
+                    false => bench.data(*dir, bytes),
+                }
+            }
+            bench.finished(S);
+            bench.closed(Close::Finished);
+            let whole = bench.tape.messages.iter().filter(|((_, part), m)| *part == Part::Response && m.end == Some(End::Complete));
+            let paired =
+                whole.filter(|((n, _), _)| bench.tape.messages.get(&(*n, Part::Request)).is_some_and(|q| q.end == Some(End::Complete)));
+            assert!(paired.count() >= 15, "packet {lost} lost: {:#?}", bench.tape.lines);
+        }
+    }
+}
+
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
