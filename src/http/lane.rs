@@ -89,7 +89,8 @@ impl Lane {
     /// The next bytes.
     pub(super) fn data(&mut self, bytes: &[u8], at: Stamp, wire: &mut Wire<'_, '_>) -> Flow {
         if self.stage == Stage::Lost && !self.resumes(bytes, wire) {
-            self.lose(Gap { len: None, cause: Cause::Lost }, false, wire); // a message may have begun within it
+            let some = wire.pairing.moved_on();
+            self.lose(Gap { len: None, cause: Cause::Lost }, some, wire); // a message may have begun within it
             return Flow::Done;
         }
         let mut flow = self.run(bytes, at, wire);
@@ -110,7 +111,7 @@ impl Lane {
             _ => false,
         };
         match &mut self.stage {
-            Stage::Lost => self.lose(gap, false, wire),
+            Stage::Lost => self.lose(gap, gap.cause != Cause::Before && wire.pairing.moved_on(), wire),
             Stage::Start => self.lose(gap, gap.cause != Cause::Before, wire),
             Stage::Head => {
                 wire.cx.counts.bump(Count::Incomplete);
@@ -141,9 +142,13 @@ impl Lane {
 
     /// Nothing more comes. `orderly`: the sender said so with FIN, which ends a body that has no other end. Else `end` is how it ended.
     pub(super) fn stop(&mut self, orderly: bool, end: End, at: Stamp, wire: &mut Wire<'_, '_>) {
-        if self.doubt.take().is_some() {
+        let mut end = end;
+        if let Some(doubt) = self.doubt.take() {
             let held = std::mem::take(&mut self.buf);
             self.run(&held, self.first, wire);
+            if doubt == Doubt::Method {
+                end = End::Unseen(Gap { len: None, cause: Cause::Lost }); // as an answer to HEAD it would be whole
+            }
         }
         if self.stage == Stage::Close && orderly {
             self.end(End::Complete, at, wire);
@@ -353,7 +358,8 @@ impl Lane {
             Doubt::Expect if held.first().is_some_and(u8::is_ascii_uppercase) => (sniff::request(held), End::Broken(Broken::Finished)),
             Doubt::Expect => (Kind::No, End::Complete),
         };
-        let enough = matches!(self.stage, Stage::Bytes(n) if held.len() as u64 >= n) || held.len() > wire.cx.limits.head_bytes;
+        let enough = doubt == Doubt::Expect && matches!(self.stage, Stage::Bytes(n) if held.len() as u64 >= n)
+            || held.len() > wire.cx.limits.head_bytes;
         match kind {
             Kind::More if !enough => {
                 if fresh {

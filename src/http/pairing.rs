@@ -13,6 +13,8 @@ pub(super) struct Pairing {
     waiting: VecDeque<Waiting>,
     /// Responses may be missing between the latest one told and the next one.
     lost: Option<Gap>,
+    /// That was so after requests were lost.
+    lost_since: bool,
     /// Responses told since then, or since requests were lost, without a request.
     orphans: usize,
     /// The client was seen to send a request before it had the answer to the one before.
@@ -62,6 +64,11 @@ impl Pairing {
     /// Whether request `n` still waits for a final response to begin.
     pub(super) fn waits(&self, n: u32) -> bool {
         self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Asked(asked) if asked.n == n))
+    }
+
+    /// Whether something was answered since requests were lost, or may have been: what is missing from then on is of later ones.
+    pub(super) fn moved_on(&self) -> bool {
+        matches!(self.waiting.front(), Some(Waiting::Lost { .. })) || self.orphans > 0 || self.lost_since
     }
 
     /// A request begins: its number, and whether its answer went by before it.
@@ -117,8 +124,15 @@ impl Pairing {
     /// Requests may be missing after the latest one; `some`: at least one is.
     pub(super) fn requests_lost(&mut self, gap: Gap, some: bool) {
         match self.waiting.back_mut() {
-            Some(Waiting::Lost { some: known, .. }) => *known |= some,
+            Some(Waiting::Lost { some: known, .. }) => {
+                *known |= some;
+                if some {
+                    self.orphans = 0; // the answers until now were to requests before this one
+                    self.lost_since = false;
+                }
+            }
             _ => {
+                self.lost_since = false;
                 if self.waiting.is_empty() && self.lost.is_none() {
                     self.orphans = self.ahead as usize;
                 }
@@ -131,6 +145,7 @@ impl Pairing {
     /// Responses may be missing after the latest one.
     pub(super) fn responses_lost(&mut self, gap: Gap) {
         self.lost.get_or_insert(gap);
+        self.lost_since = true;
     }
 
     /// No more responses come: `end` says why, where nothing was lost.
@@ -155,12 +170,9 @@ impl Pairing {
             return;
         }
         let asked = self.waiting.iter().filter(|waiting| matches!(waiting, Waiting::Asked(_))).count();
-        let answered = self.orphans > 0 || self.lost.is_some();
-        let over = match asked {
-            0 => answered || !self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Lost { some: true, .. })),
-            1 => self.lost.is_some(),
-            _ => false,
-        };
+        let some = self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Lost { some: true, .. }));
+        let answered = !some || self.orphans > 0 || self.lost_since;
+        let over = answered && (asked == 0 || asked == 1 && self.lost.is_some());
         if !over {
             self.pipelines = true;
             return;

@@ -28,7 +28,7 @@ struct Side {
     /// Bytes that are too few to tell, or that wait for the other side's.
     buf: Vec<u8>,
     pieces: Vec<(Stamp, usize)>,
-    /// Bytes before those were missed, or made no sense in the middle of a connection.
+    /// Bytes before those were missed, or made no sense in the middle of a connection; where that was last so.
     missed: Option<(Gap, Stamp)>,
     finished: Option<Stamp>,
 }
@@ -47,7 +47,7 @@ impl Probe {
             }
             StreamEvent::Gap { dir, gap, at } => {
                 if let Some(side) = self.sides.get_mut(dir.index()).filter(|_| gap.len != Some(0)) {
-                    *side = Side { missed: side.missed.or(Some((gap, at))), finished: side.finished, ..Side::default() };
+                    side.miss(gap, at);
                 }
                 None
             }
@@ -72,15 +72,13 @@ impl Probe {
                     }
                     // In the middle of a connection a message may begin with any later packet.
                     _ if side.missed.is_some() || !conn.opener_known => {
-                        side.missed.get_or_insert((BEFORE, at));
-                        side.buf = Vec::new();
-                        side.pieces = Vec::new();
+                        side.miss(BEFORE, at);
                         return None;
                     }
                     _ => return Some(Found::Other),
                 };
                 if !conn.opener_known {
-                    self.sides.iter_mut().for_each(|side| _ = side.missed.get_or_insert((BEFORE, at)));
+                    self.sides.iter_mut().for_each(|side| _ = side.missed.get_or_insert((BEFORE, Stamp::default())));
                 }
                 Some(found)
             }
@@ -99,7 +97,7 @@ impl Probe {
         let mut events = Vec::new();
         for (dir, side) in [Dir::AtoB, Dir::BtoA].into_iter().zip(&self.sides) {
             if let Some((gap, at)) = side.missed {
-                events.push((Stamp::default(), StreamEvent::Gap { dir, gap, at }));
+                events.push((at, StreamEvent::Gap { dir, gap, at }));
             }
             let mut rest = side.buf.as_slice();
             for (at, len) in &side.pieces {
@@ -138,6 +136,12 @@ impl Side {
             Kind::No if !opener_known => sniff::frames(bytes),
             kind => kind,
         }
+    }
+
+    fn miss(&mut self, gap: Gap, at: Stamp) {
+        self.missed = Some((self.missed.map_or(gap, |(first, _)| Gap { len: None, ..first }), at));
+        self.buf = Vec::new();
+        self.pieces = Vec::new();
     }
 
     fn hold(&mut self, bytes: &[u8], at: Stamp) {

@@ -201,7 +201,7 @@ mod tests {
                     out.extend_from_slice(made);
                     Ok(())
                 })
-                .unwrap()
+                .unwrap();
         });
         assert_eq!(out, b"hello");
     }

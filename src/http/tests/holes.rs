@@ -109,8 +109,8 @@ fn hole() -> impl Strategy<Value = Hole> {
     (any::<bool>(), 0.0..1.0f64, prop_oneof![3 => 0.0..0.1f64, 1 => 0.0..0.6f64]).prop_map(|(client, from, len)| Hole { client, from, len })
 }
 
-/// Plays the packets with the holes in them. Where bytes are missing, a gap is told at their place in time (`late`: only with the next bytes of
-/// the same direction), with or without its length.
+/// Plays the packets with the holes in them. Where bytes are missing, a gap is told at their place in time, or (`late`) with the next packet in
+/// either direction, which acknowledges them; with or without its length.
 fn play(pieces: &[(Dir, Vec<u8>)], holes: &[Hole], late: bool, known: bool) -> Bench {
     let total = |dir| pieces.iter().filter(|(d, _)| *d == dir).map(|(_, bytes)| bytes.len()).sum::<usize>();
     let lost = |dir, at: usize| {
@@ -125,6 +125,10 @@ fn play(pieces: &[(Dir, Vec<u8>)], holes: &[Hole], late: bool, known: bool) -> B
     let mut pending = [0u64; 2];
     for (dir, bytes) in pieces {
         let mut seen = Vec::new();
+        if pending[dir.flip().index()] > 0 {
+            let len = std::mem::take(&mut pending[dir.flip().index()]);
+            bench.gap(dir.flip(), known.then_some(len));
+        }
         for byte in bytes {
             if lost(*dir, offsets[dir.index()]) {
                 if !seen.is_empty() {
@@ -187,6 +191,38 @@ proptest! {
         }
         for (n, end) in &holed.unanswered {
             prop_assert!(matches!(end, End::Unseen(_)), "{} was answered: {:#?}", n, holed.lines);
+        }
+    }
+}
+
+/// The other side of honesty: a client that waits for its answers loses by a lost packet only the exchange that it was of.
+#[test]
+fn one_lost_packet_costs_one_exchange() {
+    let shapes =
+        [Shape::Length(vec![b'x'; 120]), Shape::Chunked(vec![vec![b'y'; 70], vec![b'z'; 9]]), Shape::Gzip(vec![b'g'; 30]), Shape::Empty];
+    let exchange = |i: usize| Exchange {
+        request: shapes[i % 4].clone(),
+        response: shapes[(i + i / 4) % 4].clone(),
+        head: false,
+        interim: false,
+        pipelined: false,
+    };
+    let pieces = timeline(&(0..16).map(exchange).collect::<Vec<_>>());
+    for known in [true, false] {
+        for lost in 0..pieces.len() {
+            let mut bench = Bench::new(true);
+            for (i, (dir, bytes)) in pieces.iter().enumerate() {
+                match i == lost {
+                    true => bench.gap(*dir, known.then_some(bytes.len() as u64)),
+                    false => bench.data(*dir, bytes),
+                }
+            }
+            bench.finished(S);
+            bench.closed(Close::Finished);
+            let whole = bench.tape.messages.iter().filter(|((_, part), m)| *part == Part::Response && m.end == Some(End::Complete));
+            let paired =
+                whole.filter(|((n, _), _)| bench.tape.messages.get(&(*n, Part::Request)).is_some_and(|q| q.end == Some(End::Complete)));
+            assert!(paired.count() >= 15, "packet {lost} lost: {:#?}", bench.tape.lines);
         }
     }
 }
@@ -264,6 +300,18 @@ fn a_lost_answer_leaves_its_request_unseen_and_the_next_pair_whole() {
     bench.data(C, GET);
     bench.data(S, OK);
     assert_eq!(bench.lines(), ["q0 GET /a", "q0 end", "q0 unanswered unseen lost", "q1 GET /a", "q1 end", "s1 200", "s1 | ok", "s1 end"]);
+}
+
+#[test]
+fn a_lost_request_that_is_told_after_its_answer_gets_it_all_the_same() {
+    let mut bench = Bench::new(true);
+    bench.data(C, GET);
+    bench.data(S, OK);
+    bench.data(S, OK);
+    bench.gap(C, Some(40));
+    bench.data(C, GET);
+    bench.data(S, OK);
+    assert_eq!(bench.lines()[5..], ["s1 200", "s1 | ok", "s1 end", "q2 GET /a", "q2 end", "s2 200", "s2 | ok", "s2 end"]);
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn too_short_a_body_is_broken_by_whoever_ended_it() {
     assert_eq!(
         ended(&|b| {
             b.finished(C);
-            b.finished(S)
+            b.finished(S);
         }),
         "s0 end Left"
     );
@@ -106,7 +106,7 @@ fn too_short_a_body_is_broken_by_whoever_ended_it() {
     assert_eq!(
         ended(&|b| {
             b.finished(C);
-            b.closed(Close::Reset(S))
+            b.closed(Close::Reset(S));
         }),
         "s0 end Left"
     );
@@ -145,7 +145,7 @@ fn a_request_without_an_answer_says_how_that_is_known() {
     assert_eq!(
         ended(&|b| {
             b.finished(C);
-            b.finished(S)
+            b.finished(S);
         }),
         "q0 unanswered Left"
     );
@@ -155,7 +155,7 @@ fn a_request_without_an_answer_says_how_that_is_known() {
     assert_eq!(
         ended(&|b| {
             b.gap(S, Some(9));
-            b.finished(S)
+            b.finished(S);
         }),
         "q0 unanswered unseen lost"
     );
