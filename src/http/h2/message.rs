@@ -4,8 +4,8 @@
 use crate::base::{Gap, Keyer, Stamp};
 use crate::http::{RequestHead, ResponseHead, Version};
 
-use super::heads::{Field, request_head, response_head};
 use super::hpack::Fields;
+use super::{Field, request_head, response_head};
 
 /// A decoded header block that has come to its stream.
 pub(super) struct Head<'a> {
@@ -21,7 +21,8 @@ pub(super) struct Head<'a> {
     authority: Option<&'a [u8]>,
     pseudo: bool,
     nameless: bool,
-    fields: Vec<Field<'a>>,
+    /// The fields that are no pseudo-header fields.
+    pub(super) fields: Vec<Field<'a>>,
 }
 
 impl<'a> Head<'a> {
@@ -67,6 +68,10 @@ impl<'a> Head<'a> {
     /// Certainly no head of a message: trailers have no pseudo-header fields (RFC 9113, 8.1).
     pub(super) fn is_trailers(&self) -> bool {
         !self.pseudo && !self.nameless && self.torn.is_none()
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Some(b"HEAD")
     }
 
     pub(super) fn is_connect(&self) -> bool {

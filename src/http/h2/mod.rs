@@ -4,35 +4,26 @@
 //! What was not seen stays unknown and is never guessed: a request whose `:method` or `:path` is unknown has them empty, a response
 //! whose `:status` is unknown has status 0, both with [`crate::http::Head::partial`] set.
 
-mod body;
 mod frame;
-mod heads;
 mod hpack;
 mod message;
 mod resync;
 mod sniff;
+mod stand_in;
 mod stream;
 mod streams;
 mod wire;
 
 pub(crate) use sniff::{Probe, sniff_client, sniff_frames, sniff_server, sniff_side};
 
-use crate::base::{Counts, Dir, Gap, Keyer, Limits, Stamp};
+use crate::base::{Dir, Gap, Limits, Stamp};
 use crate::http::{Part, Sink};
 use crate::tcp::Close;
 
+pub(crate) use stand_in::Cx;
+use stand_in::{Body, Field, request_head, response_head};
 use stream::Out;
 use wire::{Direction, Shared};
-
-/// What every call needs of the run.
-pub(crate) struct Cx<'a> {
-    /// Makes fingerprints.
-    pub(crate) keyer: &'a Keyer,
-    /// Bounds on every buffer.
-    pub(crate) limits: &'a Limits,
-    /// Counters.
-    pub(crate) counts: &'a mut Counts,
-}
 
 /// An HTTP/2 connection. An exchange's number follows the order in which its stream was first seen, which is that of the
 /// requests' HEADERS frames. Holds fields as they were sent, credentials too, and so cannot be shown.
@@ -52,16 +43,17 @@ impl Connection {
         }
     }
 
-    /// After `101 Switching Protocols` to `h2c` (RFC 7540, 3.2): stream 1 is exchange `n`, whose request was told whole as HTTP/1.1
-    /// and whose response has not begun; later streams have the numbers after `n`. Both sides' bytes after the HTTP/1.1 messages
-    /// belong here: the client's begin with the preface.
-    pub(crate) fn upgraded(n: u32, limits: &Limits) -> Connection {
+    /// After `101 Switching Protocols` to `h2c` (RFC 7540, 3.2): stream 1 is exchange `n`, whose request was told whole as HTTP/1.1,
+    /// was a HEAD if `head` says so, and whose response has not begun; later streams are numbered from `next`. Both sides' bytes
+    /// behind the HTTP/1.1 messages belong here: the client's begin with the preface.
+    pub(crate) fn upgraded(n: u32, head: bool, next: u32, limits: &Limits) -> Connection {
         let mut connection = Connection::prior_knowledge(limits);
-        connection.shared.streams.upgraded(n);
+        connection.shared.streams.upgraded(n, head, next);
         connection
     }
 
-    /// Already under way when the capture began: where frames begin is unknown, and what HPACK's tables hold.
+    /// Already under way when the capture began: where frames begin is unknown, and what HPACK's tables hold. The same as
+    /// [`Connection::prior_knowledge`] with a [`Connection::gap`] of unknown length in each direction.
     pub(crate) fn mid_stream(limits: &Limits) -> Connection {
         let mut shared = Shared::default();
         let client = Direction::mid_stream(Part::Request, limits, &mut shared);

@@ -242,3 +242,16 @@ fn a_late_start_reads_what_can_be_read() {
     ];
     assert_eq!(calls, wanted);
 }
+
+#[test]
+fn a_late_start_that_nobody_said_is_noticed() {
+    let limits = Limits::default();
+    let mut talk = Talk::with(Connection::prior_knowledge(&limits), limits);
+    talk.ask(9, END_STREAM, "/mcp");
+    talk.ask(11, END_STREAM, "/mcp");
+    talk.answer(9, 0, "200");
+    talk.feed(SERVER, &data(END_STREAM, 9, b"x"));
+    let unknown = Call::Request { n: 1, method: "POST".into(), path: "/mcp".into(), partial: false };
+    let wanted = [request(0, "/mcp"), complete(0, Request), unknown, complete(1, Request), response(0, 200), body(0, Response, b"x")];
+    assert_eq!(talk.close(Close::CaptureEnd)[..6], wanted);
+}

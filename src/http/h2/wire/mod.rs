@@ -24,6 +24,8 @@ pub(super) struct Direction {
     payload: Vec<u8>,
     block: Option<Block>,
     hpack: Decoder,
+    /// No frame was seen yet: the first must be SETTINGS (RFC 9113, 3.4).
+    first: bool,
     /// Every frame so far was read.
     whole: bool,
     /// The largest frame that the other side allows; `None` where its SETTINGS were not seen, or not all of them.
@@ -75,6 +77,7 @@ impl Direction {
             payload: Vec::new(),
             block: None,
             hpack: Decoder::new(limits),
+            first: true,
             whole: true,
             max_frame: None,
             unacknowledged: VecDeque::new(),
@@ -88,7 +91,7 @@ impl Direction {
         let mut direction = Direction::new(part, false, limits);
         direction.state = State::Lost(Box::new(Resync::new(before)));
         direction.hpack.forget();
-        direction.whole = false;
+        (direction.first, direction.whole) = (false, false);
         direction.settings_known = false;
         shared.streams.lose(part, before);
         direction
@@ -170,7 +173,7 @@ impl Direction {
         }
         self.finish_block(Some(gap), shared, out);
         self.payload = Vec::new();
-        self.whole = false;
+        (self.first, self.whole) = (false, false);
         self.hpack.forget();
         self.settings_known = false;
         peer.settings_known = false;
@@ -203,7 +206,7 @@ impl Direction {
                 if *seen == PREFACE.len() {
                     self.state = BETWEEN;
                 } else if same < bytes.len() {
-                    self.garbled(peer, shared, out);
+                    self.garbled(&[], peer, shared, out);
                 }
                 bytes.get(same..).unwrap_or_default()
             }
@@ -217,9 +220,10 @@ impl Direction {
                 }
                 *seen += mine.len();
                 if *seen == HEADER
-                    && let Some(frame) = Frame::parse(header)
+                    && let header = *header
+                    && let Some(frame) = Frame::parse(&header)
                 {
-                    self.begin_frame(frame, peer, shared, out);
+                    self.begin_frame(frame, &header, peer, shared, out);
                 }
                 rest
             }
@@ -263,10 +267,11 @@ impl Direction {
         }
     }
 
-    fn begin_frame(&mut self, frame: Frame, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
-        // RFC 9113, 4.2: a FRAME_SIZE_ERROR. Whatever this is, its length is not to be believed.
-        if frame.len > self.max_frame.unwrap_or(LARGEST) {
-            return self.garbled(peer, shared, out);
+    fn begin_frame(&mut self, frame: Frame, header: &[u8], peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
+        // Whatever begins otherwise was joined late; and beyond the agreed length (RFC 9113, 4.2: a FRAME_SIZE_ERROR) none is to be believed.
+        let expected = !std::mem::take(&mut self.first) || (frame.kind == SETTINGS && frame.len <= DEFAULT_MAX && frame.stream == 0);
+        if !expected || frame.len > self.max_frame.unwrap_or(LARGEST) {
+            return self.garbled(header, peer, shared, out);
         }
         let continues = self.block.as_ref().is_some_and(|block| frame.kind == CONTINUATION && block.frame.stream == frame.stream);
         if self.block.is_some() && !continues {
@@ -307,10 +312,14 @@ impl Direction {
         }
     }
 
-    /// These are no frames.
-    fn garbled(&mut self, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
+    /// These are no frames, or not where they were expected: a search begins with these bytes, less than two headers.
+    fn garbled(&mut self, bytes: &[u8], peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
         out.cx.counts.bump(Count::GarbledStreams);
         self.lose(GARBLED, peer, shared, out);
+        if let State::Lost(search) = &mut self.state {
+            let around = Around { from_client: self.part == Part::Request, max: BELIEVED, highest: 0, open: &|_| false };
+            search.push(bytes, out.at, around, out.cx.limits);
+        }
     }
 }
 

@@ -1,8 +1,54 @@
-//! Header fields come in, what is kept of a head goes out. Stands in for `http::head`, which reads the fields of HTTP/1 and HTTP/2
-//! alike: to swap, delete this file and import `Field`, `request_head` and `response_head` from `crate::http::head` instead.
+//! Heads and bodies for as long as this folder is built alone: stands in for the room's common reader of header fields (`Field`,
+//! `request_head`, `response_head`) and its common `Body`, which undoes content codings. To swap: delete this file and import those.
 
-use crate::base::{Fingerprint, Keyer};
-use crate::http::{Head, RequestHead, ResponseHead, Version};
+use crate::base::{Count, Counts, Fingerprint, Gap, Keyer, Limits, Stamp};
+use crate::http::{End, Head, Part, RequestHead, ResponseHead, Sink, Version, Want};
+
+/// What every call needs of the run.
+pub(crate) struct Cx<'a> {
+    /// Makes fingerprints.
+    pub(crate) keyer: &'a Keyer,
+    /// Bounds on every buffer.
+    pub(crate) limits: &'a Limits,
+    /// Counters.
+    pub(crate) counts: &'a mut Counts,
+}
+
+/// One message's body on its way to the next room. Undoes no content coding.
+#[derive(Debug)]
+pub(super) struct Body {
+    n: u32,
+    part: Part,
+    read: bool,
+    missing: Option<Gap>,
+}
+
+impl Body {
+    pub(super) fn new(n: u32, part: Part, want: Want, _fields: &[Field<'_>], _cx: &mut Cx<'_>) -> Body {
+        Body { n, part, read: want == Want::Body, missing: None }
+    }
+
+    pub(super) fn data(&mut self, bytes: &[u8], at: Stamp, _cx: &mut Cx<'_>, sink: &mut dyn Sink) {
+        if self.read && !bytes.is_empty() {
+            sink.body(self.n, self.part, bytes, at);
+        }
+    }
+
+    pub(super) fn hole(&mut self, gap: Gap, at: Stamp, _cx: &mut Cx<'_>, sink: &mut dyn Sink) {
+        self.missing.get_or_insert(gap);
+        if self.read {
+            sink.hole(self.n, self.part, gap, at);
+        }
+    }
+
+    pub(super) fn end(self, end: End, at: Stamp, cx: &mut Cx<'_>, sink: &mut dyn Sink) {
+        let end = self.missing.map_or(end, End::Unseen);
+        if end != End::Complete {
+            cx.counts.bump(Count::Incomplete);
+        }
+        sink.end(self.n, self.part, end, at);
+    }
+}
 
 /// A header field; `None` where HPACK's table history was not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
