@@ -16,7 +16,7 @@ mod wire;
 
 pub(crate) use sniff::{Probe, sniff_client, sniff_frames, sniff_server, sniff_side};
 
-use crate::base::{Dir, Gap, Limits, Stamp};
+use crate::base::{Cause, Dir, Gap, Limits, Stamp};
 use crate::http::{Part, Sink};
 use crate::tcp::Close;
 
@@ -35,6 +35,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Seen from its beginning: the client's bytes begin with the preface, the server's with a SETTINGS frame.
+    ///
+    /// Where the capture may have begun later, say so by a [`Connection::gap`] of [`crate::base::Cause::Before`] in each direction before
+    /// its first bytes ([`Connection::mid_stream`] is short for that): if they do begin so, nothing is missing; else where frames begin
+    /// and what HPACK's tables hold is unknown.
     pub(crate) fn prior_knowledge(limits: &Limits) -> Connection {
         Connection {
             client: Direction::new(Part::Request, true, limits),
@@ -52,13 +56,14 @@ impl Connection {
         connection
     }
 
-    /// Already under way when the capture began: where frames begin is unknown, and what HPACK's tables hold. The same as
-    /// [`Connection::prior_knowledge`] with a [`Connection::gap`] of unknown length in each direction.
+    /// Perhaps already under way when the capture began.
     pub(crate) fn mid_stream(limits: &Limits) -> Connection {
-        let mut shared = Shared::default();
-        let client = Direction::mid_stream(Part::Request, limits, &mut shared);
-        let server = Direction::mid_stream(Part::Response, limits, &mut shared);
-        Connection { client, server, shared }
+        let mut connection = Connection::prior_knowledge(limits);
+        let Connection { client, server, shared } = &mut connection;
+        for side in [client, server] {
+            side.begin_late(Gap { len: None, cause: Cause::Before }, shared);
+        }
+        connection
     }
 
     /// The next bytes of one direction.

@@ -193,6 +193,17 @@ impl Streams {
         }
     }
 
+    /// Nothing of this direction is missing after all.
+    pub(super) fn whole(&mut self, part: Part) {
+        self.found(part);
+        if let Some(lost) = self.lost.get_mut(part as usize) {
+            *lost = None;
+        }
+        for message in self.open.values_mut().map(|stream| stream.message(part)).filter(|message| message.phase == Phase::Awaited) {
+            (message.lost, message.hole) = (None, None);
+        }
+    }
+
     /// Frames of this direction can be read again.
     pub(super) fn found(&mut self, part: Part) {
         self.searching &= part != Part::Response;

@@ -178,7 +178,7 @@ fn block() -> impl Strategy<Value = (Option<usize>, Vec<Diced>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn valid_blocks_decode_as_they_were_encoded_and_as_another_decoder_reads_them(blocks in prop::collection::vec(block(), 1..8)) {
