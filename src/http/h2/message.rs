@@ -5,7 +5,7 @@ use crate::base::{Gap, Keyer, Stamp};
 use crate::http::{RequestHead, ResponseHead, Version};
 
 use super::hpack::Fields;
-use super::{Field, request_head, response_head};
+use super::{Cx, Field, request_head, response_head};
 
 /// A decoded header block that has come to its stream.
 pub(super) struct Head<'a> {
@@ -79,10 +79,10 @@ impl<'a> Head<'a> {
     }
 
     /// As a request's. An unknown method or path is empty, and the head partial.
-    pub(super) fn request(&self, keyer: &Keyer) -> RequestHead {
+    pub(super) fn request(&self, cx: &mut Cx<'_>) -> RequestHead {
         // A CONNECT has no `:path` but names its target in `:authority` (RFC 9113, 8.5), as HTTP/1.1 does in the request line.
         let target = if self.is_connect() { self.path.or(self.authority) } else { self.path };
-        let mut head = request_head(Version::Http2, self.method, target, self.authority, &self.fields, keyer);
+        let mut head = request_head(Version::Http2, self.method, target, self.authority, &self.fields, cx.keyer);
         head.common.partial |= self.torn.is_some() || self.method.is_none() || target.is_none();
         head
     }
@@ -96,8 +96,8 @@ impl<'a> Head<'a> {
 }
 
 /// The head of a request of which nothing was seen but that it was made.
-pub(super) fn empty_request(keyer: &Keyer) -> RequestHead {
-    let mut head = request_head(Version::Http2, None, None, None, &[], keyer);
+pub(super) fn empty_request(cx: &mut Cx<'_>) -> RequestHead {
+    let mut head = request_head(Version::Http2, None, None, None, &[], cx.keyer);
     head.common.partial = true;
     head
 }

@@ -1,6 +1,6 @@
 //! The first bytes of a connection's side come in; whether it speaks HTTP/2 goes out.
 
-use crate::base::{Cause, Gap, Limits, Stamp};
+use crate::base::{Limits, Stamp};
 
 use super::frame::{Around, DEFAULT_MAX, Frame, HEADER, HEADERS, PADDED, PREFACE, PRIORITY_FLAG, SETTINGS};
 use super::resync::Resync;
@@ -76,7 +76,7 @@ fn first_field_side(block: &[u8]) -> Option<bool> {
 
 /// Where a chain of frames begins.
 fn chain(bytes: &[u8]) -> Option<usize> {
-    let mut search = Resync::new(Gap { len: None, cause: Cause::Before });
+    let mut search = Resync::new();
     // As from a server: that allows what a client may not send.
     let around = Around { from_client: false, max: DEFAULT_MAX, highest: 0, open: &|_| false };
     let (used, found) = search.push(bytes, Stamp::default(), around, &Limits::default())?;

@@ -15,7 +15,6 @@ pub(crate) struct Cx<'a> {
 }
 
 /// One message's body on its way to the next room. Undoes no content coding.
-#[derive(Debug)]
 pub(super) struct Body {
     n: u32,
     part: Part,

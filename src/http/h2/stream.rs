@@ -6,7 +6,6 @@ use crate::http::{Broken, End, Part, RequestHead, ResponseHead, Sink, Want};
 use super::{Body, Cx};
 
 /// A stream: one exchange.
-#[derive(Debug)]
 pub(super) struct Stream {
     /// The exchange's number.
     pub(super) n: u32,
@@ -21,7 +20,6 @@ pub(super) struct Stream {
 }
 
 /// One message.
-#[derive(Debug)]
 pub(super) struct Message {
     pub(super) phase: Phase,
     /// Bytes of it are missing, or may be.

@@ -11,7 +11,7 @@ use super::stream::{Out, Phase, Stream};
 use super::{Body, Cx};
 
 /// Every stream of a connection that is not over.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Streams {
     open: BTreeMap<u32, Stream>,
     /// Streams that ended before both messages did: frames for them may still be on their way and mean nothing.
@@ -74,7 +74,7 @@ impl Streams {
             (stream.request.lost, stream.request.hole) = (head.torn, None);
             let (n, fields) = (stream.n, if head.end_stream { &[][..] } else { &head.fields });
             let make = |want, cx: &mut Cx<'_>| Body::new(n, Part::Request, want, fields, cx);
-            stream.begin_request(head.request(out.cx.keyer), head.began, make, out);
+            stream.begin_request(head.request(out.cx), head.began, make, out);
         } else if let (Some(gap), Some(stream)) = (head.torn, self.open.get_mut(&id)) {
             stream.request.lose(gap);
         }
@@ -289,7 +289,7 @@ impl Streams {
         let make = |want, cx: &mut Cx<'_>| Body::new(n, part, want, &[], cx);
         match part {
             Part::Request => {
-                stream.begin_request(empty_request(out.cx.keyer), out.at, make, out);
+                stream.begin_request(empty_request(out.cx), out.at, make, out);
                 self.highest = self.highest.max(id);
             }
             Part::Response => stream.begin_response(empty_response(out.cx.keyer), out.at, make, out),

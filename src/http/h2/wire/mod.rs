@@ -166,7 +166,7 @@ impl Direction {
 
     /// Nothing is known of this direction before now.
     pub(super) fn lose(&mut self, gap: Gap, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
-        match std::mem::replace(&mut self.state, State::Lost(Box::new(Resync::new(gap)))) {
+        match std::mem::replace(&mut self.state, State::Lost(Box::new(Resync::new()))) {
             State::Data { frame, .. } if frame.has(END_STREAM) => {
                 // The message ended among what is missing.
                 shared.streams.hole(frame.stream, self.part, gap, out);
