@@ -107,7 +107,7 @@ impl Connection {
                 self.state = State::Tunnel { client };
             }
             Switch::H2c { n, head } => {
-                let mut inner = Box::new(h2::Connection::upgraded(n, cx.limits));
+                let mut inner = Box::new(h2::Connection::upgraded(n, head, before.next(), cx.limits));
                 if !bytes.is_empty() {
                     inner.data(false, &bytes, at, cx, sink);
                 }

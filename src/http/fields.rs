@@ -15,6 +15,19 @@ pub(crate) struct Field<'a> {
     pub(crate) value: Option<&'a [u8]>,
 }
 
+/// A request's head, without a memo: for where there is no [`Memo`] at hand.
+#[allow(dead_code)]
+pub(crate) fn request_head(
+    version: Version,
+    method: Option<&[u8]>,
+    target: Option<&[u8]>,
+    authority: Option<&[u8]>,
+    fields: &[Field<'_>],
+    keyer: &Keyer,
+) -> RequestHead {
+    request_head_with(version, method, target, authority, fields, keyer, &mut Memo::new())
+}
+
 /// A request's head. `authority` is HTTP/2's `:authority`.
 pub(crate) fn request_head_with(
     version: Version,

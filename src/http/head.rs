@@ -3,6 +3,7 @@
 use crate::base::Fingerprint;
 
 #[allow(unused_imports)] // for HTTP/2
+pub(crate) use super::fields::{Field, request_head, response_head};
 
 /// Protocol version of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -329,7 +329,7 @@ mod tests {
             assert!(pool.table.len() <= 16 && pool.bytes <= 200_000);
             assert_eq!(
                 pool.bytes,
-                pool.table.values().map(|held| if let State::Open(buf) = &held.state { buf.data().capacity() } else { 0 }).sum()
+                pool.table.values().map(|held| if let State::Open(buf) = &held.state { buf.data().capacity() } else { 0 }).sum::<usize>()
             );
         }
         assert_eq!(road.lost(), 1_000);

@@ -1,5 +1,5 @@
 //! What the end-to-end tests share: the binary, the recordings, the scorer.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

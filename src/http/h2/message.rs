@@ -2,10 +2,10 @@
 //! (RFC 9113, 8.3) and leaves every other field to the room's common reader of heads.
 
 use crate::base::{Gap, Keyer, Stamp};
-use crate::http::fields::{request_head_with, response_head};
-use crate::http::{Field, Memo, RequestHead, ResponseHead, Version};
+use crate::http::{RequestHead, ResponseHead, Version};
 
 use super::hpack::Fields;
+use super::{Cx, Field, request_head_with, response_head};
 
 /// A decoded header block that has come to its stream.
 pub(super) struct Head<'a> {
@@ -21,7 +21,8 @@ pub(super) struct Head<'a> {
     authority: Option<&'a [u8]>,
     pseudo: bool,
     nameless: bool,
-    fields: Vec<Field<'a>>,
+    /// The fields that are no pseudo-header fields.
+    pub(super) fields: Vec<Field<'a>>,
 }
 
 impl<'a> Head<'a> {
@@ -69,15 +70,19 @@ impl<'a> Head<'a> {
         !self.pseudo && !self.nameless && self.torn.is_none()
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Some(b"HEAD")
+    }
+
     pub(super) fn is_connect(&self) -> bool {
         self.method == Some(b"CONNECT")
     }
 
     /// As a request's. An unknown method or path is empty, and the head partial.
-    pub(super) fn request(&self, keyer: &Keyer, memo: &mut Memo) -> RequestHead {
+    pub(super) fn request(&self, cx: &mut Cx<'_>) -> RequestHead {
         // A CONNECT has no `:path` but names its target in `:authority` (RFC 9113, 8.5), as HTTP/1.1 does in the request line.
         let target = if self.is_connect() { self.path.or(self.authority) } else { self.path };
-        let mut head = request_head_with(Version::Http2, self.method, target, self.authority, &self.fields, keyer, memo);
+        let mut head = request_head_with(Version::Http2, self.method, target, self.authority, &self.fields, cx.keyer, cx.memo);
         head.common.partial |= self.torn.is_some() || self.method.is_none() || target.is_none();
         head
     }
@@ -91,8 +96,8 @@ impl<'a> Head<'a> {
 }
 
 /// The head of a request of which nothing was seen but that it was made.
-pub(super) fn empty_request(keyer: &Keyer) -> RequestHead {
-    let mut head = request_head_with(Version::Http2, None, None, None, &[], keyer, &mut Memo::new());
+pub(super) fn empty_request(cx: &mut Cx<'_>) -> RequestHead {
+    let mut head = request_head_with(Version::Http2, None, None, None, &[], cx.keyer, cx.memo);
     head.common.partial = true;
     head
 }

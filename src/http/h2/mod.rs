@@ -4,21 +4,23 @@
 //! What was not seen stays unknown and is never guessed: a request whose `:method` or `:path` is unknown has them empty, a response
 //! whose `:status` is unknown has status 0, both with [`crate::http::Head::partial`] set.
 
-mod body;
 mod frame;
 mod hpack;
 mod message;
 mod resync;
-mod sniff;
 mod stream;
 mod streams;
 mod wire;
 
-
+#[cfg(test)]
+use crate::base::Cause;
 use crate::base::{Dir, Gap, Limits, Stamp};
-use crate::http::{Context as Cx, Part, Sink};
+use crate::http::{Part, Sink};
 use crate::tcp::Close;
 
+use super::Context as Cx;
+use super::body::Body;
+use super::fields::{Field, request_head_with, response_head};
 use stream::Out;
 use wire::{Direction, Shared};
 
@@ -32,6 +34,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Seen from its beginning: the client's bytes begin with the preface, the server's with a SETTINGS frame.
+    ///
+    /// Where the capture may have begun later, say so by a [`Connection::gap`] of [`crate::base::Cause::Before`] in each direction before
+    /// its first bytes ([`Connection::mid_stream`] is short for that): if they do begin so, nothing is missing; else where frames begin
+    /// and what HPACK's tables hold is unknown.
     pub(crate) fn prior_knowledge(limits: &Limits) -> Connection {
         Connection {
             client: Direction::new(Part::Request, true, limits),
@@ -40,21 +46,24 @@ impl Connection {
         }
     }
 
-    /// After `101 Switching Protocols` to `h2c` (RFC 7540, 3.2): stream 1 is exchange `n`, whose request was told whole as HTTP/1.1
-    /// and whose response has not begun; later streams have the numbers after `n`. Both sides' bytes after the HTTP/1.1 messages
-    /// belong here: the client's begin with the preface.
-    pub(crate) fn upgraded(n: u32, limits: &Limits) -> Connection {
+    /// After `101 Switching Protocols` to `h2c` (RFC 7540, 3.2): stream 1 is exchange `n`, whose request was told whole as HTTP/1.1,
+    /// was a HEAD if `head` says so, and whose response has not begun; later streams are numbered from `next`. Both sides' bytes
+    /// behind the HTTP/1.1 messages belong here: the client's begin with the preface.
+    pub(crate) fn upgraded(n: u32, head: bool, next: u32, limits: &Limits) -> Connection {
         let mut connection = Connection::prior_knowledge(limits);
-        connection.shared.streams.upgraded(n);
+        connection.shared.streams.upgraded(n, head, next);
         connection
     }
 
-    /// Already under way when the capture began: where frames begin is unknown, and what HPACK's tables hold.
+    /// Perhaps already under way when the capture began.
+    #[cfg(test)]
     pub(crate) fn mid_stream(limits: &Limits) -> Connection {
-        let mut shared = Shared::default();
-        let client = Direction::mid_stream(Part::Request, limits, &mut shared);
-        let server = Direction::mid_stream(Part::Response, limits, &mut shared);
-        Connection { client, server, shared }
+        let mut connection = Connection::prior_knowledge(limits);
+        let Connection { client, server, shared } = &mut connection;
+        for side in [client, server] {
+            side.begin_late(Gap { len: None, cause: Cause::Before }, shared);
+        }
+        connection
     }
 
     /// The next bytes of one direction.

@@ -1,14 +1,12 @@
 //! Bytes of which nobody knows where a frame begins come in; the place of a chain of frame headers that cannot be chance goes
 //! out, with the bytes from there on. Decides byte by byte, so that it does not matter how the bytes were cut into packets.
 
-use crate::base::{Gap, Limits, Stamp};
+use crate::base::{Limits, Stamp};
 
 use super::frame::{Around, Frame, HEADER};
 
 /// The search in one direction.
 pub(super) struct Resync {
-    /// What was lost.
-    pub(super) gap: Gap,
     buf: Vec<u8>,
     /// Place of `buf`'s first byte, counted from the beginning of the search.
     base: u64,
@@ -37,9 +35,8 @@ struct Try {
 }
 
 impl Resync {
-    /// After this gap.
-    pub(super) fn new(gap: Gap) -> Resync {
-        Resync { gap, buf: Vec::new(), base: 0, next: 0, tries: Vec::new(), stamps: Vec::new() }
+    pub(super) fn new() -> Resync {
+        Resync { buf: Vec::new(), base: 0, next: 0, tries: Vec::new(), stamps: Vec::new() }
     }
 
     /// Reads on. Where a chain is found: how many of `bytes` were used, and what lies between the chain's beginning and there.
@@ -139,11 +136,6 @@ impl Resync {
 }
 
 impl Found {
-    /// How many bytes.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The bytes again, each piece with its packet.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (&[u8], Stamp)> {
         self.pieces.iter().enumerate().filter_map(|(place, (from, stamp))| {
@@ -165,14 +157,13 @@ const STAMPS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Cause;
 
     fn around(from_client: bool) -> Around<'static> {
         Around { from_client, max: 16_384, highest: 0, open: &|_| false }
     }
 
     fn search(bytes: &[u8], cut: usize) -> Option<Vec<u8>> {
-        let mut search = Resync::new(Gap { len: None, cause: Cause::Before });
+        let mut search = Resync::new();
         let limits = Limits { h2_resync_bytes: 40_000, ..Limits::default() };
         for piece in bytes.chunks(cut) {
             if let Some((_, found)) = search.push(piece, Stamp::default(), around(false), &limits) {

@@ -1,34 +1,32 @@
 //! One stream's two messages: how far each has come, and what the next room is told of it. Knows nothing of other streams.
 
 use crate::base::{Count, Gap, Stamp};
-use crate::http::{Broken, End, Part, ResponseHead, Sink, Want};
+use crate::http::{Broken, End, Part, RequestHead, ResponseHead, Sink, Want};
 
-use super::Cx;
-use super::body::{Body, decode_body};
+use super::{Body, Cx};
 
 /// A stream: one exchange.
-#[derive(Debug)]
 pub(super) struct Stream {
     /// The exchange's number.
     pub(super) n: u32,
     pub(super) request: Message,
     pub(super) response: Message,
     /// A response's head whose status is unknown, so that it may be an interim one (1xx): what follows on the stream shows it.
-    pub(super) maybe: Option<Box<(ResponseHead, Stamp)>>,
+    pub(super) maybe: Option<Box<(ResponseHead, Stamp, Body)>>,
     /// The request's method is CONNECT: after a 2xx its DATA is no HTTP (RFC 9113, 8.5).
     pub(super) connect: bool,
+    /// The request's method is HEAD: its response has no body, whatever its fields say of one.
+    pub(super) head: bool,
 }
 
 /// One message.
-#[derive(Debug)]
 pub(super) struct Message {
     pub(super) phase: Phase,
-    pub(super) want: Want,
     /// Bytes of it are missing, or may be.
     pub(super) lost: Option<Gap>,
     /// A hole of which the next room does not know yet: told only where reading goes on behind it.
     pub(super) hole: Option<Gap>,
-    body: Body,
+    body: Option<Body>,
 }
 
 /// How far a message has come.
@@ -51,7 +49,7 @@ pub(super) struct Out<'a, 'k> {
 
 impl Stream {
     pub(super) fn new(n: u32) -> Stream {
-        Stream { n, request: Message::new(), response: Message::new(), maybe: None, connect: false }
+        Stream { n, request: Message::new(), response: Message::new(), maybe: None, connect: false, head: false }
     }
 
     pub(super) fn message(&mut self, part: Part) -> &mut Message {
@@ -63,53 +61,63 @@ impl Stream {
 
     /// The next bytes of a body.
     pub(super) fn data(&mut self, part: Part, bytes: &[u8], out: &mut Out<'_, '_>) {
-        let n = self.n;
         let message = self.message(part);
-        if message.phase != Phase::Open || message.want == Want::Nothing || bytes.is_empty() {
-            return;
-        }
+        let Some(body) = message.body.as_mut().filter(|_| !bytes.is_empty()) else { return };
         if let Some(gap) = message.hole.take() {
-            out.sink.hole(n, part, gap, out.at);
+            body.hole(gap, out.at, out.cx, out.sink);
         }
-        decode_body(&mut message.body, n, part, bytes, out.at, out.sink);
+        body.data(bytes, out.at, out.cx, out.sink);
     }
 
     /// Ends a message that is open. Missing bytes weigh more than how it seems to have ended: the true end may be among them.
     pub(super) fn end(&mut self, part: Part, end: End, out: &mut Out<'_, '_>) {
-        let n = self.n;
         let message = self.message(part);
-        if message.phase != Phase::Open {
-            return;
+        if let Some(body) = message.body.take() {
+            message.phase = Phase::Ended;
+            body.end(message.lost.map_or(end, End::Unseen), out.at, out.cx, out.sink);
         }
-        message.phase = Phase::Ended;
-        let end = message.lost.map_or(end, End::Unseen);
-        if end != End::Complete {
-            out.cx.counts.bump(Count::Incomplete);
+    }
+
+    /// A request's head; `make` its body, once it is known whether it is wanted.
+    pub(super) fn begin_request(
+        &mut self,
+        head: RequestHead,
+        at: Stamp,
+        make: impl FnOnce(Want, &mut Cx<'_>) -> Body,
+        out: &mut Out<'_, '_>,
+    ) {
+        out.cx.counts.bump(Count::Requests);
+        self.request.phase = Phase::Open;
+        let want = out.sink.request(self.n, head, at);
+        self.request.body = Some(make(want, out.cx));
+    }
+
+    /// A final response's head; `make` its body, once it is known whether it is wanted.
+    pub(super) fn begin_response(
+        &mut self,
+        head: ResponseHead,
+        at: Stamp,
+        make: impl FnOnce(Want, &mut Cx<'_>) -> Body,
+        out: &mut Out<'_, '_>,
+    ) {
+        self.maybe = None;
+        let tunnel = self.connect && (200..300).contains(&head.status);
+        out.cx.counts.bump(Count::Responses);
+        self.response.phase = Phase::Open;
+        let want = out.sink.response(self.n, head, at);
+        self.response.body = Some(make(if tunnel { Want::Nothing } else { want }, out.cx));
+        if tunnel && self.request.body.is_some() {
+            self.request.body = Some(Body::new(self.n, Part::Request, Want::Nothing, &[], out.cx));
         }
-        out.sink.end(n, part, end, out.at);
     }
 
     /// Tells the head of a response that was held back because its status is unknown.
     pub(super) fn settle_maybe(&mut self, out: &mut Out<'_, '_>) {
         if let Some(held) = self.maybe.take() {
-            let (head, at) = *held;
-            self.begin_response(head, at, out);
-        }
-    }
-
-    /// A final response's head.
-    pub(super) fn begin_response(&mut self, head: ResponseHead, at: Stamp, out: &mut Out<'_, '_>) {
-        if self.response.phase != Phase::Awaited {
-            return;
-        }
-        self.maybe = None;
-        let tunnel = self.connect && (200..300).contains(&head.status);
-        out.cx.counts.bump(Count::Responses);
-        self.response.phase = Phase::Open;
-        self.response.want = out.sink.response(self.n, head, at);
-        if tunnel {
-            self.request.want = Want::Nothing;
-            self.response.want = Want::Nothing;
+            let (head, at, body) = *held;
+            let n = self.n;
+            let make = |want, cx: &mut Cx<'_>| if want == Want::Body { body } else { Body::new(n, Part::Response, want, &[], cx) };
+            self.begin_response(head, at, make, out);
         }
     }
 
@@ -143,18 +151,18 @@ impl Stream {
 
 impl Message {
     fn new() -> Message {
-        Message { phase: Phase::Awaited, want: Want::Nothing, lost: None, hole: None, body: Body::default() }
+        Message { phase: Phase::Awaited, lost: None, hole: None, body: None }
     }
 
     /// Bytes are missing that may be this message's.
     pub(super) fn lose(&mut self, gap: Gap) {
         if self.phase != Phase::Ended {
-            self.lost.get_or_insert(gap);
             // Several holes in a row are one to the reader; their sum is known only where each length is.
-            self.hole = Some(match self.hole {
+            let and = |first: Option<Gap>| match first {
                 Some(first) => Gap { len: first.len.zip(gap.len).map(|(one, two)| one.saturating_add(two)), cause: first.cause },
                 None => gap,
-            });
+            };
+            (self.lost, self.hole) = (Some(and(self.lost)), Some(and(self.hole)));
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{Cause, Count, Dir, Gap};
-use crate::http::{Broken, End, Part};
+use crate::http::{Broken, End, Part, Want};
 use crate::tcp::Close;
 
 use super::message::{Head, empty_request, empty_response};
 use super::stream::{Out, Phase, Stream};
+use super::{Body, Cx};
 
 /// Every stream of a connection that is not over.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Streams {
     open: BTreeMap<u32, Stream>,
     /// Streams that ended before both messages did: frames for them may still be on their way and mean nothing.
@@ -31,11 +32,12 @@ pub(super) struct Streams {
 
 impl Streams {
     /// Stream 1 is the request `n` that asked for the upgrade; it was told already, whole.
-    pub(super) fn upgraded(&mut self, n: u32) {
+    pub(super) fn upgraded(&mut self, n: u32, head: bool, next: u32) {
         let mut first = Stream::new(n);
         first.request.phase = Phase::Ended;
+        first.head = head;
         self.open.insert(1, first);
-        (self.highest, self.next) = (1, n.saturating_add(1));
+        (self.highest, self.next) = (1, next);
     }
 
     pub(super) fn is_open(&self, id: u32) -> bool {
@@ -47,7 +49,7 @@ impl Streams {
     }
 
     /// A header block was decoded.
-    pub(super) fn head(&mut self, id: u32, part: Part, head: Head<'_>, out: &mut Out<'_, '_>) {
+    pub(super) fn head(&mut self, id: u32, part: Part, head: &Head<'_>, out: &mut Out<'_, '_>) {
         match part {
             Part::Request => self.client_head(id, head, out),
             Part::Response => self.server_head(id, head, out),
@@ -56,7 +58,7 @@ impl Streams {
     }
 
     /// A request, or trailers of one.
-    fn client_head(&mut self, id: u32, head: Head<'_>, out: &mut Out<'_, '_>) {
+    fn client_head(&mut self, id: u32, head: &Head<'_>, out: &mut Out<'_, '_>) {
         // A client opens odd streams, each higher than the last (RFC 9113, 5.1.1): anything else belongs to a stream that is over.
         let awaited = self.open.get(&id).is_none_or(|stream| stream.request.phase == Phase::Awaited);
         if awaited && (id.is_multiple_of(2) || (id <= self.highest && !self.open.contains_key(&id))) {
@@ -67,12 +69,12 @@ impl Streams {
             self.enter(id, Part::Request, out);
             self.highest = self.highest.max(id);
             let Some(stream) = self.open.get_mut(&id) else { return };
-            stream.connect = head.is_connect();
+            (stream.connect, stream.head) = (head.is_connect(), head.is_head());
             // Whatever was lost before this head is not the request's.
             (stream.request.lost, stream.request.hole) = (head.torn, None);
-            stream.request.phase = Phase::Open;
-            out.cx.counts.bump(Count::Requests);
-            stream.request.want = out.sink.request(stream.n, head.request(out.cx.keyer, out.cx.memo), head.began);
+            let (n, fields) = (stream.n, if head.end_stream { &[][..] } else { &head.fields });
+            let make = |want, cx: &mut Cx<'_>| Body::new(n, Part::Request, want, fields, cx);
+            stream.begin_request(head.request(out.cx), head.began, make, out);
         } else if let (Some(gap), Some(stream)) = (head.torn, self.open.get_mut(&id)) {
             stream.request.lose(gap);
         }
@@ -85,7 +87,7 @@ impl Streams {
     }
 
     /// A response, interim or final, or trailers of one.
-    fn server_head(&mut self, id: u32, head: Head<'_>, out: &mut Out<'_, '_>) {
+    fn server_head(&mut self, id: u32, head: &Head<'_>, out: &mut Out<'_, '_>) {
         if !self.may_answer(id) {
             return;
         }
@@ -108,10 +110,14 @@ impl Streams {
                         (stream.response.lost, stream.response.hole) = (head.torn, None);
                     }
                     let told = head.response(out.cx.keyer);
+                    // Where there can be no body, its coding is none (RFC 9110, 6.4.1).
+                    let bare = head.end_stream || stream.head || matches!(status, Some(204 | 304));
+                    let (n, fields) = (stream.n, if bare { &[][..] } else { &head.fields });
+                    let make = |want, cx: &mut Cx<'_>| Body::new(n, Part::Response, want, fields, cx);
                     if status.is_some() || head.end_stream {
-                        stream.begin_response(told, head.began, out);
+                        stream.begin_response(told, head.began, make, out);
                     } else if stream.maybe.is_none() {
-                        stream.maybe = Some(Box::new((told, head.began)));
+                        stream.maybe = Some(Box::new((told, head.began, make(Want::Body, out.cx))));
                     }
                 }
             }
@@ -184,6 +190,17 @@ impl Streams {
         self.searching |= part == Part::Response;
         for stream in self.open.values_mut() {
             stream.message(part).lose(gap);
+        }
+    }
+
+    /// Nothing of this direction is missing after all.
+    pub(super) fn whole(&mut self, part: Part) {
+        self.found(part);
+        if let Some(lost) = self.lost.get_mut(part as usize) {
+            *lost = None;
+        }
+        for message in self.open.values_mut().map(|stream| stream.message(part)).filter(|message| message.phase == Phase::Awaited) {
+            (message.lost, message.hole) = (None, None);
         }
     }
 
@@ -268,14 +285,14 @@ impl Streams {
         if let Some(gap) = missing {
             stream.message(part).lose(gap);
         }
+        let n = stream.n;
+        let make = |want, cx: &mut Cx<'_>| Body::new(n, part, want, &[], cx);
         match part {
             Part::Request => {
-                stream.request.phase = Phase::Open;
-                out.cx.counts.bump(Count::Requests);
-                stream.request.want = out.sink.request(stream.n, empty_request(out.cx.keyer), out.at);
+                stream.begin_request(empty_request(out.cx), out.at, make, out);
                 self.highest = self.highest.max(id);
             }
-            Part::Response => stream.begin_response(empty_response(out.cx.keyer), out.at, out),
+            Part::Response => stream.begin_response(empty_response(out.cx.keyer), out.at, make, out),
         }
     }
 

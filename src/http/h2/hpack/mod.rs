@@ -8,7 +8,7 @@ mod table;
 use crate::base::Limits;
 use table::Table;
 
-use crate::http::Field;
+use super::Field;
 
 /// One direction's decoder.
 pub(super) struct Decoder {

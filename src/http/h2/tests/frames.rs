@@ -87,10 +87,13 @@ fn interim_responses_are_passed_over_and_trailers_end_a_message() {
 
 #[test]
 fn answers_without_a_body_end_with_their_head() {
-    for status in ["204", "304", "200"] {
+    for (status, flags) in [("204", 0), ("204", END_STREAM), ("304", END_STREAM), ("200", END_STREAM)] {
         let mut talk = Talk::new();
         talk.ask(1, END_STREAM, "/");
-        talk.answer(1, END_STREAM, status);
+        talk.answer(1, flags, status);
+        if flags == 0 {
+            talk.feed(SERVER, &data(END_STREAM, 1, b""));
+        }
         assert_eq!(talk.close(Close::CaptureEnd)[2..], [response(0, status.parse().unwrap()), complete(0, Response)]);
     }
 }
@@ -195,11 +198,12 @@ fn the_table_follows_settings_and_size_updates() {
 #[test]
 fn after_an_upgrade_stream_one_is_the_request_of_http_1() {
     let limits = Limits::default();
-    let mut talk = Talk::with(Connection::upgraded(4, &limits), limits);
+    let mut talk = Talk::with(Connection::upgraded(4, false, 5, &limits), limits);
     talk.notes.all.push((4, Request));
     talk.feed(SERVER, &frame(SETTINGS, 0, 0, &[]));
     talk.answer(1, 0, "200");
     talk.feed(CLIENT, PREFACE);
+    talk.feed(CLIENT, &frame(SETTINGS, 0, 0, &[]));
     talk.ask(3, END_STREAM, "/next");
     talk.feed(SERVER, &data(END_STREAM, 1, b"hi"));
     let wanted = [response(4, 200), request(5, "/next"), complete(5, Request), body(4, Response, b"hi"), complete(4, Response)];

@@ -242,3 +242,30 @@ fn a_late_start_reads_what_can_be_read() {
     ];
     assert_eq!(calls, wanted);
 }
+
+#[test]
+fn a_late_start_that_nobody_said_is_noticed() {
+    let limits = Limits::default();
+    let mut talk = Talk::with(Connection::prior_knowledge(&limits), limits);
+    talk.ask(9, END_STREAM, "/mcp");
+    talk.ask(11, END_STREAM, "/mcp");
+    talk.answer(9, 0, "200");
+    talk.feed(SERVER, &data(END_STREAM, 9, b"x"));
+    let unknown = Call::Request { n: 1, method: "POST".into(), path: "/mcp".into(), partial: false };
+    let wanted = [request(0, "/mcp"), complete(0, Request), unknown, complete(1, Request), response(0, 200), body(0, Response, b"x")];
+    assert_eq!(talk.close(Close::CaptureEnd)[..6], wanted);
+}
+
+#[test]
+fn a_beginning_is_recognised_though_it_was_in_doubt() {
+    let mut talk = Talk::mid_stream();
+    talk.feed(CLIENT, PREFACE);
+    talk.feed(CLIENT, &frame(SETTINGS, 0, 0, &[]));
+    talk.ask(1, END_STREAM, "/mcp");
+    talk.feed(SERVER, &frame(SETTINGS, 0, 0, &[]));
+    talk.feed(SERVER, &data(0, 1, b"nothing in doubt, so this is no answer"));
+    let after = Gap { len: None, cause: Cause::After };
+    let calls = talk.close(Close::CaptureEnd);
+    assert_eq!(calls[..2], [request(0, "/mcp"), complete(0, Request)]);
+    assert_eq!(calls.last(), Some(&Call::End(0, Response, End::Unseen(after))), "{calls:?}");
+}

@@ -24,6 +24,10 @@ pub(super) struct Direction {
     payload: Vec<u8>,
     block: Option<Block>,
     hpack: Decoder,
+    /// No frame was seen yet: the first must be SETTINGS (RFC 9113, 3.4).
+    first: bool,
+    /// Bytes are said to be missing before the first: true only if it does not begin as a connection does.
+    late: Option<Gap>,
     /// Every frame so far was read.
     whole: bool,
     /// The largest frame that the other side allows; `None` where its SETTINGS were not seen, or not all of them.
@@ -75,23 +79,13 @@ impl Direction {
             payload: Vec::new(),
             block: None,
             hpack: Decoder::new(limits),
+            first: true,
+            late: None,
             whole: true,
             max_frame: None,
             unacknowledged: VecDeque::new(),
             settings_known: true,
         }
-    }
-
-    /// Already under way: where frames begin is unknown, and what HPACK's table holds.
-    pub(super) fn mid_stream(part: Part, limits: &Limits, shared: &mut Shared) -> Direction {
-        let before = Gap { len: None, cause: Cause::Before };
-        let mut direction = Direction::new(part, false, limits);
-        direction.state = State::Lost(Box::new(Resync::new(before)));
-        direction.hpack.forget();
-        direction.whole = false;
-        direction.settings_known = false;
-        shared.streams.lose(part, before);
-        direction
     }
 
     /// The next bytes. `peer` is the other direction, whose sender obeys this one's SETTINGS.
@@ -122,6 +116,9 @@ impl Direction {
             (Some(Ok(len)), State::Data { left, .. } | State::Gather { left, .. } | State::Skip(left)) if len <= *left => Some(len),
             _ => None,
         };
+        if self.first && gap.cause == Cause::Before && matches!(self.state, State::Preface(0) | State::Header(0, _)) {
+            return self.begin_late(gap, shared);
+        }
         let Some(len) = inside else { return self.lose(gap, peer, shared, out) };
         match &mut self.state {
             State::Data { frame, left, pad } => {
@@ -145,6 +142,19 @@ impl Direction {
         self.finish_frame(&[], peer, shared, out);
     }
 
+    /// Perhaps something is missing before the first byte.
+    pub(super) fn begin_late(&mut self, gap: Gap, shared: &mut Shared) {
+        self.late = Some(gap);
+        shared.streams.lose(self.part, gap);
+    }
+
+    /// It began as a connection does: nothing is missing before.
+    fn begun(&mut self, shared: &mut Shared) {
+        if self.late.take().is_some() {
+            shared.streams.whole(self.part);
+        }
+    }
+
     /// The direction has ended: what it still holds counts.
     pub(super) fn flush(&mut self, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
         if let State::Lost(search) = &mut self.state
@@ -156,7 +166,7 @@ impl Direction {
 
     /// Nothing is known of this direction before now.
     pub(super) fn lose(&mut self, gap: Gap, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
-        match std::mem::replace(&mut self.state, State::Lost(Box::new(Resync::new(gap)))) {
+        match std::mem::replace(&mut self.state, State::Lost(Box::new(Resync::new()))) {
             State::Data { frame, .. } if frame.has(END_STREAM) => {
                 // The message ended among what is missing.
                 shared.streams.hole(frame.stream, self.part, gap, out);
@@ -170,7 +180,7 @@ impl Direction {
         }
         self.finish_block(Some(gap), shared, out);
         self.payload = Vec::new();
-        self.whole = false;
+        (self.first, self.whole, self.late) = (false, false, None);
         self.hpack.forget();
         self.settings_known = false;
         peer.settings_known = false;
@@ -202,8 +212,9 @@ impl Direction {
                 *seen += same;
                 if *seen == PREFACE.len() {
                     self.state = BETWEEN;
+                    self.begun(shared);
                 } else if same < bytes.len() {
-                    self.garbled(peer, shared, out);
+                    self.garbled(&[], peer, shared, out);
                 }
                 bytes.get(same..).unwrap_or_default()
             }
@@ -217,9 +228,10 @@ impl Direction {
                 }
                 *seen += mine.len();
                 if *seen == HEADER
-                    && let Some(frame) = Frame::parse(header)
+                    && let header = *header
+                    && let Some(frame) = Frame::parse(&header)
                 {
-                    self.begin_frame(frame, peer, shared, out);
+                    self.begin_frame(frame, &header, peer, shared, out);
                 }
                 rest
             }
@@ -263,10 +275,19 @@ impl Direction {
         }
     }
 
-    fn begin_frame(&mut self, frame: Frame, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
-        // RFC 9113, 4.2: a FRAME_SIZE_ERROR. Whatever this is, its length is not to be believed.
-        if frame.len > self.max_frame.unwrap_or(LARGEST) {
-            return self.garbled(peer, shared, out);
+    fn begin_frame(&mut self, frame: Frame, header: &[u8], peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
+        // Whatever begins otherwise was joined late; and beyond the agreed length (RFC 9113, 4.2: a FRAME_SIZE_ERROR) none is to be believed.
+        let beginning = frame.kind == SETTINGS && frame.flags == 0 && frame.stream == 0 && frame.len <= DEFAULT_MAX;
+        let mut expected = true;
+        if std::mem::take(&mut self.first) {
+            // Settings can change at any time: they begin a server's side only if the client's began as well.
+            expected = beginning && (self.late.is_none() || (peer.whole && peer.late.is_none()));
+            if expected {
+                self.begun(shared);
+            }
+        }
+        if !expected || frame.len > self.max_frame.unwrap_or(LARGEST) {
+            return self.garbled(header, peer, shared, out);
         }
         let continues = self.block.as_ref().is_some_and(|block| frame.kind == CONTINUATION && block.frame.stream == frame.stream);
         if self.block.is_some() && !continues {
@@ -307,10 +328,17 @@ impl Direction {
         }
     }
 
-    /// These are no frames.
-    fn garbled(&mut self, peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
-        out.cx.counts.bump(Count::GarbledStreams);
-        self.lose(GARBLED, peer, shared, out);
+    /// These are no frames, or not where they were expected: a search begins with these bytes, less than two headers.
+    fn garbled(&mut self, bytes: &[u8], peer: &mut Direction, shared: &mut Shared, out: &mut Out<'_, '_>) {
+        let gap = self.late.take().unwrap_or(GARBLED);
+        if gap == GARBLED {
+            out.cx.counts.bump(Count::GarbledStreams);
+        }
+        self.lose(gap, peer, shared, out);
+        if let State::Lost(search) = &mut self.state {
+            let around = Around { from_client: self.part == Part::Request, max: BELIEVED, highest: 0, open: &|_| false };
+            search.push(bytes, out.at, around, out.cx.limits);
+        }
     }
 }
 

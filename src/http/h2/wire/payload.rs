@@ -94,7 +94,7 @@ impl Direction {
         out.cx.counts.add(Count::H2Unknown, fields.unknown);
         if frame.kind == HEADERS {
             let head = Head::new(fields, began, frame.has(END_STREAM), torn);
-            shared.streams.head(frame.stream, self.part, head, out);
+            shared.streams.head(frame.stream, self.part, &head, out);
         }
     }
 
