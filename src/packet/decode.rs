@@ -52,23 +52,28 @@ impl Decoder {
             counts.bump(Count::UnknownLink);
             return None;
         };
-        let start = Start { layer: first, rest: Rest { bytes: frame.data, missing }, ends: Ends::Unknown };
-        let whole = match peel(start, &frame, &mut self.fragments, counts) {
-            Peeled::Segment(decoded) => return Some(decoded),
+        let mut start = Start { layer: first, rest: Rest { bytes: frame.data, missing }, ends: Ends::Unknown };
+        match peel(&mut start, &frame, &mut self.fragments, counts) {
+            Peeled::Tcp(rest) => transport::tcp(rest, &start.ends, counts),
+            Peeled::Nothing => None,
+            Peeled::Whole(whole) => self.reassembled(whole, frame, counts),
+        }
+    }
+
+    /// What a datagram carries that this frame made whole. It may itself be a tunnel for pieces of another.
+    #[cold]
+    fn reassembled<'a>(&'a mut self, whole: Whole, frame: Frame<'a>, counts: &mut Counts) -> Option<Decoded<'a>> {
+        let (mut start, old) = whole.start(&mut self.outer);
+        self.fragments.give_back(old);
+        let whole = match peel(&mut start, &frame, &mut self.fragments, counts) {
+            Peeled::Tcp(rest) => return transport::tcp(rest, &start.ends, counts),
             Peeled::Nothing => return None,
             Peeled::Whole(whole) => whole,
         };
-        let (start, old) = whole.start(&mut self.outer);
+        let (mut start, old) = whole.start(&mut self.inner);
         self.fragments.give_back(old);
-        let whole = match peel(start, &frame, &mut self.fragments, counts) {
-            Peeled::Segment(decoded) => return Some(decoded),
-            Peeled::Nothing => return None,
-            Peeled::Whole(whole) => whole,
-        };
-        let (start, old) = whole.start(&mut self.inner);
-        self.fragments.give_back(old);
-        match peel(start, &frame, &mut self.fragments, counts) {
-            Peeled::Segment(decoded) => Some(decoded),
+        match peel(&mut start, &frame, &mut self.fragments, counts) {
+            Peeled::Tcp(rest) => transport::tcp(rest, &start.ends, counts),
             Peeled::Nothing => None,
             // Fragments in fragments in fragments: nobody means that.
             Peeled::Whole(_) => {
@@ -85,7 +90,6 @@ impl Decoder {
 }
 
 /// Where to begin peeling.
-#[derive(Clone, Copy)]
 pub(super) struct Start<'a> {
     pub(super) layer: Layer,
     pub(super) rest: Rest<'a>,
@@ -93,38 +97,21 @@ pub(super) struct Start<'a> {
 }
 
 enum Peeled<'a> {
-    Segment(Decoded<'a>),
+    Tcp(Rest<'a>),
     Nothing,
     Whole(Whole),
 }
 
 /// One layer after the other, until TCP or something else is reached.
-fn peel<'a>(start: Start<'a>, frame: &Frame<'_>, fragments: &mut Fragments, counts: &mut Counts) -> Peeled<'a> {
-    let Start { mut layer, mut rest, mut ends } = start;
+#[inline(always)]
+fn peel<'a>(start: &mut Start<'a>, frame: &Frame<'_>, fragments: &mut Fragments, counts: &mut Counts) -> Peeled<'a> {
+    let Start { mut layer, mut rest, ref mut ends } = *start;
     let mut iface = frame.iface;
     for _ in 0..MAX_LAYERS {
-        let next = match layer {
+        let mut next = match layer {
+            Layer::Ip | Layer::IpNumber(TCP) => Ok((layer, rest)),
             Layer::Ethernet => link::ethernet(rest),
             Layer::EtherType(kind) => link::ether_type(kind, rest),
-            Layer::Ip => match ip::header(rest, &mut ends) {
-                Ok(Behind::Layer(layer, rest)) => Ok((layer, rest)),
-                Ok(Behind::Piece(piece)) => {
-                    return fragments.add(ends, iface, piece, frame.at.ts, counts).map_or(Peeled::Nothing, Peeled::Whole);
-                }
-                Err(count) => Err(count),
-            },
-            Layer::IpNumber(TCP) => match transport::tcp(rest, ends, counts) {
-                Ok(decoded) => return Peeled::Segment(decoded),
-                Err(count) => Err(count),
-            },
-            Layer::IpNumber(UDP) => transport::udp(rest),
-            Layer::IpNumber(number) => match ip::number(number, rest) {
-                Ok(Behind::Layer(layer, rest)) => Ok((layer, rest)),
-                Ok(Behind::Piece(piece)) => {
-                    return fragments.add(ends, iface, piece, frame.at.ts, counts).map_or(Peeled::Nothing, Peeled::Whole);
-                }
-                Err(count) => Err(count),
-            },
             Layer::Sll2 => link::sll2(rest, &mut iface),
             Layer::Sll => link::sll(rest),
             Layer::Null => link::null(rest),
@@ -135,7 +122,28 @@ fn peel<'a>(start: Start<'a>, frame: &Frame<'_>, fragments: &mut Fragments, coun
             Layer::Gre => tunnel::gre(rest),
             Layer::Vxlan => tunnel::vxlan(rest),
             Layer::Geneve => tunnel::geneve(rest),
+            Layer::IpNumber(UDP) => transport::udp(rest),
+            Layer::IpNumber(number) => match ip::number(number, rest) {
+                Ok(Behind::Layer(layer, rest)) => Ok((layer, rest)),
+                Ok(Behind::Piece(piece)) => {
+                    return fragments.add(*ends, iface, piece, frame.at.ts, counts).map_or(Peeled::Nothing, Peeled::Whole);
+                }
+                Err(count) => Err(count),
+            },
         };
+        // Most frames are TCP in IP in one link header: these two follow at once.
+        if let Ok((Layer::Ip, rest)) = next {
+            next = match ip::header(rest, ends) {
+                Ok(Behind::Layer(layer, rest)) => Ok((layer, rest)),
+                Ok(Behind::Piece(piece)) => {
+                    return fragments.add(*ends, iface, piece, frame.at.ts, counts).map_or(Peeled::Nothing, Peeled::Whole);
+                }
+                Err(count) => Err(count),
+            };
+        }
+        if let Ok((Layer::IpNumber(TCP), rest)) = next {
+            return Peeled::Tcp(rest);
+        }
         match next {
             Ok(next) => (layer, rest) = next,
             Err(count) => {
@@ -148,9 +156,9 @@ fn peel<'a>(start: Start<'a>, frame: &Frame<'_>, fragments: &mut Fragments, coun
     Peeled::Nothing
 }
 
-/// Layers peeled from one frame. TCP in IPv4 on Ethernet takes four, each VLAN tag and extension header one more, a VXLAN or
-/// GENEVE tunnel five: room for two tunnels in one another.
-const MAX_LAYERS: usize = 24;
+/// Steps into one frame. TCP in IP on Ethernet takes one, each VLAN tag and extension header one more, a VXLAN or GENEVE tunnel
+/// three, so that there is room for tunnels in one another, and an end to frames made of nothing else.
+const MAX_LAYERS: usize = 16;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;

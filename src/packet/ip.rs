@@ -1,7 +1,7 @@
 //! IPv4 and IPv6 headers come off here, with IPv6's extension headers; fragments are recognised and handed to the pool.
 //! Lengths are taken from the header where it tells one, else from the capture.
 
-use etherparse::{IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice};
+use etherparse::{IpAuthHeaderSlice, IpFragOffset, IpNumber, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
 use super::layer::{Ends, Layer, Rest};
 use crate::base::Count;
@@ -14,7 +14,7 @@ pub(super) struct Piece<'a> {
     /// What the datagram carries, by IP number.
     pub(super) number: u8,
     /// Where this piece belongs.
-    pub(super) offset: etherparse::IpFragOffset,
+    pub(super) offset: IpFragOffset,
     /// Whether another follows it.
     pub(super) more: bool,
     /// Its bytes.
@@ -28,7 +28,7 @@ pub(super) enum Behind<'a> {
 }
 
 /// An IP header of either version.
-#[inline]
+#[inline(always)]
 pub(super) fn header<'a>(rest: Rest<'a>, ends: &mut Ends) -> Result<Behind<'a>, Count> {
     match rest.bytes.first().ok_or(Count::BadPacket)? >> 4 {
         4 => v4(rest, ends),
@@ -37,37 +37,45 @@ pub(super) fn header<'a>(rest: Rest<'a>, ends: &mut Ends) -> Result<Behind<'a>, 
     }
 }
 
-#[inline]
+/// IPv4 (RFC 791, 3.1).
+#[inline(always)]
 fn v4<'a>(rest: Rest<'a>, ends: &mut Ends) -> Result<Behind<'a>, Count> {
-    let header = Ipv4HeaderSlice::from_slice(rest.bytes).map_err(|_| Count::BadPacket)?;
-    let len = header.slice().len();
+    let (head, _) = rest.take::<20>()?;
+    let &[version, _, l0, l1, i0, i1, f0, f1, _, number, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = head;
+    let len = usize::from(version & 0x0f) * 4;
     // Length 0: the card was to cut this packet into pieces and fill the length in (segmentation offload).
-    let rest = match usize::from(header.total_len()) {
+    let rest = match usize::from(u16::from_be_bytes([l0, l1])) {
         0 => rest,
         total if total < len => return Err(Count::BadPacket),
         total => rest.limit(total),
     };
+    if len < head.len() {
+        return Err(Count::BadPacket);
+    }
     let rest = rest.skip(len)?;
-    *ends = Ends::V4(header.source(), header.destination());
-    let number = header.protocol().0;
-    if header.is_fragmenting_payload() {
-        let (offset, more) = (header.fragments_offset(), header.more_fragments());
-        return Ok(Behind::Piece(Piece { id: header.identification().into(), number, offset, more, rest }));
+    *ends = Ends::V4([s0, s1, s2, s3], [d0, d1, d2, d3]);
+    let fragment = u16::from_be_bytes([f0, f1]);
+    if fragment & 0x3fff != 0 {
+        let offset = IpFragOffset::try_new(fragment & 0x1fff).map_err(|_| Count::BadPacket)?;
+        let id = u16::from_be_bytes([i0, i1]).into();
+        return Ok(Behind::Piece(Piece { id, number, offset, more: fragment & 0x2000 != 0, rest }));
     }
     Ok(Behind::Layer(Layer::IpNumber(number), rest))
 }
 
-#[inline]
+/// IPv6 (RFC 8200, 3).
+#[inline(always)]
 fn v6<'a>(rest: Rest<'a>, ends: &mut Ends) -> Result<Behind<'a>, Count> {
-    let header = Ipv6HeaderSlice::from_slice(rest.bytes).map_err(|_| Count::BadPacket)?;
-    let rest = rest.skip(header.slice().len())?;
+    let (&[_, _, _, _, l0, l1, number, _], rest) = rest.take()?;
+    let (src, rest) = rest.take::<16>()?;
+    let (dst, rest) = rest.take::<16>()?;
     // Length 0: a jumbogram (RFC 2675), as segmentation offload makes them, or one that offload was to fill in.
-    let rest = match usize::from(header.payload_length()) {
+    let rest = match usize::from(u16::from_be_bytes([l0, l1])) {
         0 => rest,
         len => rest.limit(len),
     };
-    *ends = Ends::V6(header.source(), header.destination());
-    Ok(Behind::Layer(Layer::IpNumber(header.next_header().0), rest))
+    *ends = Ends::V6(*src, *dst);
+    Ok(Behind::Layer(Layer::IpNumber(number), rest))
 }
 
 /// What an IP header announced by number, other than TCP and UDP: an extension header, a fragment, or a tunnel.

@@ -35,17 +35,20 @@ pub(super) struct Rest<'a> {
 
 impl<'a> Rest<'a> {
     /// Takes a header of `N` bytes off. A header that is not whole is [`Count::BadPacket`].
+    #[inline(always)]
     pub(super) fn take<const N: usize>(self) -> Result<(&'a [u8; N], Rest<'a>), Count> {
         let (head, bytes) = self.bytes.split_first_chunk().ok_or(Count::BadPacket)?;
         Ok((head, Rest { bytes, ..self }))
     }
 
     /// Passes over `n` bytes.
+    #[inline(always)]
     pub(super) fn skip(self, n: usize) -> Result<Rest<'a>, Count> {
         Ok(Rest { bytes: self.bytes.get(n..).ok_or(Count::BadPacket)?, ..self })
     }
 
     /// What a header says about the length of all that follows: padding goes, a cut becomes known.
+    #[inline(always)]
     pub(super) fn limit(self, len: usize) -> Rest<'a> {
         match self.bytes.get(..len) {
             Some(bytes) => Rest { bytes, missing: 0 },
@@ -65,8 +68,9 @@ pub(super) enum Ends {
 
 impl Ends {
     /// Sender and receiver, once the ports are known.
-    pub(super) fn with_ports(self, from: u16, to: u16) -> Option<(Addr, Addr)> {
-        match self {
+    #[inline(always)]
+    pub(super) fn with_ports(&self, from: u16, to: u16) -> Option<(Addr, Addr)> {
+        match *self {
             Ends::Unknown => None,
             Ends::V4(src, dst) => Some((Addr::v4(src, from), Addr::v4(dst, to))),
             Ends::V6(src, dst) => Some((Addr::v6(src, from), Addr::v6(dst, to))),

@@ -35,24 +35,27 @@ const TABLE: &[(u16, &str, Layer)] = &[
 ];
 
 /// The first layer of a frame of this link type.
+#[inline]
 pub(super) fn first(link: u16) -> Option<Layer> {
     TABLE.iter().find(|(number, ..)| *number == link).map(|(.., layer)| *layer)
 }
 
 /// Ethernet II; IEEE 802.3 with LLC and SNAP is the same in other words (RFC 1042).
+#[inline(always)]
 pub(super) fn ethernet(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
     let ([.., a, b], rest) = rest.take::<14>()?;
     let kind = u16::from_be_bytes([*a, *b]);
     if kind >= SMALLEST_ETHER_TYPE {
-        return Ok((Layer::EtherType(kind), rest));
+        return ether_type(kind, rest);
     }
     match rest.limit(kind.into()).take::<8>() {
-        Ok(([0xaa, 0xaa, 0x03, 0, 0, 0, a, b], rest)) => Ok((Layer::EtherType(u16::from_be_bytes([*a, *b])), rest)),
+        Ok(([0xaa, 0xaa, 0x03, 0, 0, 0, a, b], rest)) => ether_type(u16::from_be_bytes([*a, *b]), rest),
         _ => Err(Count::NotTcp),
     }
 }
 
 /// What an EtherType announces. VLAN tags (802.1Q, 802.1ad and two older numbers for QinQ) are passed over, however many.
+#[inline(always)]
 pub(super) fn ether_type(kind: u16, rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
     match kind {
         0x0800 | 0x86dd => Ok((Layer::Ip, rest)),
@@ -76,16 +79,18 @@ pub(super) fn null(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
 }
 
 /// Linux cooked capture, version 1: what libpcap writes for the `any` device.
+#[inline(always)]
 pub(super) fn sll(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
     let ([.., a, b], rest) = rest.take::<16>()?;
-    Ok((Layer::EtherType(u16::from_be_bytes([*a, *b])), rest))
+    ether_type(u16::from_be_bytes([*a, *b]), rest)
 }
 
 /// Linux cooked capture, version 2, which also names the interface by its index there.
+#[inline(always)]
 pub(super) fn sll2<'a>(rest: Rest<'a>, iface: &mut u32) -> Result<(Layer, Rest<'a>), Count> {
     let ([a, b, _, _, i0, i1, i2, i3, ..], rest) = rest.take::<20>()?;
     *iface = u32::from_be_bytes([*i0, *i1, *i2, *i3]);
-    Ok((Layer::EtherType(u16::from_be_bytes([*a, *b])), rest))
+    ether_type(u16::from_be_bytes([*a, *b]), rest)
 }
 
 /// PPP (RFC 1661), with or without address and control bytes, protocol number in one byte or two.
@@ -108,7 +113,7 @@ pub(super) fn ppp(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
 /// PPP in HDLC-like framing (RFC 1662), or Cisco HDLC: the address byte tells.
 pub(super) fn ppp_serial(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
     match rest.take::<4>()? {
-        ([0x0f | 0x8f, _, a, b], after) => Ok((Layer::EtherType(u16::from_be_bytes([*a, *b])), after)),
+        ([0x0f | 0x8f, _, a, b], after) => ether_type(u16::from_be_bytes([*a, *b]), after),
         _ => Ok((Layer::Ppp, rest)),
     }
 }

@@ -1,7 +1,7 @@
 //! TCP and UDP headers: TCP ends the road through a packet, UDP may be a tunnel's outside.
 //! Nothing is known here of what a port usually means, save for the two tunnels that have no other mark.
 
-use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
+use etherparse::UdpHeaderSlice;
 
 use super::checksum;
 use super::decode::Decoded;
@@ -9,46 +9,45 @@ use super::layer::{Ends, Layer, Rest};
 use super::{Flags, Segment};
 use crate::base::{Count, Counts};
 
-/// The segment that a packet with these addresses carries.
-#[inline]
-pub(super) fn tcp<'a>(rest: Rest<'a>, ends: Ends, counts: &mut Counts) -> Result<Decoded<'a>, Count> {
-    let Ok(header) = TcpHeaderSlice::from_slice(rest.bytes) else { return cut_tcp(rest, ends, counts) };
-    let payload = rest.skip(header.slice().len())?;
-    if payload.missing > 0 {
+/// The segment that a packet with these addresses carries (RFC 9293, 3.1).
+///
+/// A header whose options the capture cut off still says where its payload belongs and how long that was.
+#[inline(always)]
+pub(super) fn tcp<'a>(rest: Rest<'a>, ends: &Ends, counts: &mut Counts) -> Option<Decoded<'a>> {
+    let found = header(rest, ends, counts);
+    if found.is_none() {
+        counts.bump(Count::BadPacket);
+    }
+    found
+}
+
+#[inline(always)]
+fn header<'a>(rest: Rest<'a>, ends: &Ends, counts: &mut Counts) -> Option<Decoded<'a>> {
+    let (head, after) = rest.take::<20>().ok()?;
+    let &[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, c0, c1, _, _] = head;
+    let len = usize::from(offset >> 4) * 4;
+    let len = len.checked_sub(head.len())?;
+    let (options, payload, cut) = match after.bytes.split_at_checked(len) {
+        Some((options, payload)) => (options, payload, after.missing),
+        None => (after.bytes, &[][..], (after.bytes.len() + after.missing).checked_sub(len)?),
+    };
+    if cut > 0 {
         counts.bump(Count::CutPackets);
-    } else if !checksum::holds(ends, header.checksum(), rest.bytes) {
+    } else if !checksum::holds(ends, u16::from_be_bytes([c0, c1]), rest.bytes) {
         counts.bump(Count::BadChecksum);
     }
-    let options = header.slice().get(SHORTEST..).unwrap_or_default();
-    Ok(Decoded { segment: segment(&header, ends, payload.bytes, payload.missing).ok_or(Count::BadPacket)?, options })
-}
-
-/// A header whose options the capture cut off still says where its payload belongs and how long it was.
-#[cold]
-fn cut_tcp<'a>(rest: Rest<'a>, ends: Ends, counts: &mut Counts) -> Result<Decoded<'a>, Count> {
-    let (head, after) = rest.take::<SHORTEST>()?;
-    let options = usize::from(head[12] >> 4).checked_mul(4).and_then(|len| len.checked_sub(SHORTEST)).ok_or(Count::BadPacket)?;
-    let missing = (after.bytes.len() + after.missing).checked_sub(options).ok_or(Count::BadPacket)?;
-    let mut head = *head;
-    head[12] = 5 << 4;
-    let header = TcpHeaderSlice::from_slice(&head).map_err(|_| Count::BadPacket)?;
-    counts.bump(Count::CutPackets);
-    Ok(Decoded { segment: segment(&header, ends, &[], missing).ok_or(Count::BadPacket)?, options: after.bytes })
-}
-
-#[inline]
-fn segment<'a>(header: &TcpHeaderSlice<'_>, ends: Ends, payload: &'a [u8], missing: usize) -> Option<Segment<'a>> {
-    let (src, dst) = ends.with_ports(header.source_port(), header.destination_port())?;
-    Some(Segment {
+    let (src, dst) = ends.with_ports(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))?;
+    let segment = Segment {
         src,
         dst,
-        seq: header.sequence_number(),
-        ack: header.acknowledgment_number(),
-        flags: Flags(*header.slice().get(13)?),
-        window: header.window_size(),
+        seq: u32::from_be_bytes([q0, q1, q2, q3]),
+        ack: u32::from_be_bytes([a0, a1, a2, a3]),
+        flags: Flags(flags),
+        window: u16::from_be_bytes([w0, w1]),
         payload,
-        cut: u32::try_from(missing).unwrap_or(u32::MAX),
-    })
+        cut: u32::try_from(cut).unwrap_or(u32::MAX),
+    };
+    Some(Decoded { segment, options })
 }
 
 /// UDP that wraps frames. The port of the receiver is the mark; the sender's is chosen per flow (RFC 7348, 5).
@@ -63,6 +62,3 @@ pub(super) fn udp(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Count> {
     let rest = if header.length() == 0 { rest } else { rest.limit(header.length().into()) };
     Ok((layer, rest.skip(header.slice().len())?))
 }
-
-/// A TCP header without options.
-const SHORTEST: usize = 20;
