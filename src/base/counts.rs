@@ -98,6 +98,12 @@ counts! {
     OwnDrops "own_drops";
     /// Packets that go back in time.
     TimeSteps "time_steps";
+    /// Lines of key logs that are malformed.
+    TlsBadSecrets "tls_bad_secrets";
+    /// TLS secrets dropped to make room for others.
+    TlsSecretsDropped "tls_secrets_dropped";
+    /// Times the limit on TLS bytes waiting for a key was reached.
+    TlsPendingLimit "tls_pending_limit";
 }
 
 /// One number for each [`Count`].

@@ -64,4 +64,6 @@ limits! {
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
     finding_pairs: 100_000 "pairs", at "further ones are counted, not listed";
+    /// TLS bytes waiting for a key over all connections.
+    tls_pending_bytes_total: 33_554_432 "bytes", at "the oldest records of the connection at hand become a hole";
 }
