@@ -121,7 +121,7 @@ early() {
 tls13-early() { early early accepted; }
 tls13-early-refused() { early refused refused; }
 
-tls13-unknown-ca() { serve -WWW -tls1_3; SSLKEYLOGFILE=$keys curl -s --cacert cert.pem https://localhost:$port/list.json -o /dev/null; stop; }
+tls13-unknown-ca() { serve -WWW -tls1_3; SSLKEYLOGFILE=$keys curl -s https://localhost:$port/list.json -o /dev/null; stop; }
 tls12-unknown-ca() { serve -WWW -tls1_2; SSLKEYLOGFILE=$keys curl -s https://localhost:$port/list.json -o /dev/null; stop; }
 tls13-no-shared-suite() { serve -WWW -tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384; client -tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256 < /dev/null > /dev/null; stop; }
 
