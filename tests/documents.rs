@@ -43,7 +43,8 @@ fn verdicts() -> String {
             text += &format!("* {guard}\n");
         }
     }
-    text += "\n## Failures\n\nHow an upstream failed. When several did, the first of this order is told.\n\n| failure | meaning |\n|---|---|\n";
+    text +=
+        "\n## Failures\n\nHow an upstream failed. When several did, the first of this order is told.\n\n| failure | meaning |\n|---|---|\n";
     for failure in Failure::ALL {
         text += &format!("| `{failure}` |{} |\n", failure.doc());
     }

@@ -91,7 +91,8 @@ fn sources() -> Vec<(String, PathBuf, String)> {
     for entry in fs::read_dir(&source).expect("src is there").filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
         let room = entry.file_name().to_string_lossy().into_owned();
         walk(&entry.path(), &mut |file| {
-            let test = file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") || file.ends_with("testing.rs");
+            let test =
+                file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") || file.ends_with("testing.rs");
             if !test {
                 found.push((room.clone(), file.to_owned(), fs::read_to_string(file).expect("a source file is read")));
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{Limits, Ts};
 
-const P01: &[u8] = include_bytes!("../../captures/p01-swallowed-single.pcap");
+const P01: &[u8] = include_bytes!("../../captures/litellm-swallowed-401.pcap");
 const P73: &[u8] = include_bytes!("../../captures/p73-pcapng.pcapng");
 const P74: &[u8] = include_bytes!("../../captures/p74-nanosecond.pcap");
 const SLL2: &[u8] = include_bytes!("../../captures/p11-any-sll2.pcap");

@@ -27,7 +27,8 @@ impl Opened {
 
 /// Finds the files and looks at their beginnings: what cannot be read at all is told here, before anything is written.
 pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -> anyhow::Result<Opened> {
-    let read = |path: &PathBuf| std::fs::read(path).map(Zeroizing::new).with_context(|| format!("{}: the key log cannot be read", path.display()));
+    let read =
+        |path: &PathBuf| std::fs::read(path).map(Zeroizing::new).with_context(|| format!("{}: the key log cannot be read", path.display()));
     let keys = keylogs.iter().map(read).collect::<anyhow::Result<_>>()?;
     Ok(Opened { inputs: source::plan(captures, limits)?, keys })
 }

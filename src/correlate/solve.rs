@@ -175,10 +175,8 @@ impl Correlator {
             let (visit, request, down) = (self.visits.open.get(&id)?, self.requests.get(key)?, self.legs.get(&key.1)?);
             self.feasible(request, id).then(|| self.learned.weigh(request, down, visit, &legs_of(visit, &self.legs), &crowd))
         };
-        let weights: Vec<Vec<Option<f64>>> = visits
-            .iter()
-            .map(|id| relative(requests.iter().map(|key| marks(*id, key)).collect()))
-            .collect();
+        let weights: Vec<Vec<Option<f64>>> =
+            visits.iter().map(|id| relative(requests.iter().map(|key| marks(*id, key)).collect())).collect();
         let mut given = assign(&weights, requests.len(), ALONE);
         self.retries(visits, &weights, &mut given);
         for (row, id) in visits.iter().enumerate() {

@@ -174,7 +174,7 @@ fn survey(name: &str, snaplen: usize) -> (u64, u64, u64, Counts) {
 fn recordings_are_read_to_the_last_segment() {
     // Frames and payload bytes as tcpdump and capinfos tell them.
     for (name, frames) in [
-        ("p01-swallowed-single", 28),
+        ("litellm-swallowed-401", 28),
         ("p50-netns-upstream-iface", 307),
         ("p51-ipv6", 312),
         ("p72-vlan", 372),
@@ -191,7 +191,7 @@ fn recordings_are_read_to_the_last_segment() {
 #[test]
 fn checksums_are_told_and_not_acted_upon() {
     // On loopback every checksum is left to the card (p01). Behind real interfaces they are right, save what this host sends.
-    assert_eq!(survey("p01-swallowed-single", usize::MAX).3.get(Count::BadChecksum), 28);
+    assert_eq!(survey("litellm-swallowed-401", usize::MAX).3.get(Count::BadChecksum), 28);
     assert_eq!(survey("p51-ipv6", usize::MAX).3.get(Count::BadChecksum), 312);
 }
 

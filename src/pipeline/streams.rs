@@ -106,7 +106,15 @@ impl Stream {
         }
     }
 
-    fn on_stream(&mut self, conn: &Conn, event: StreamEvent<'_>, shared: &mut Shared, bench: &mut Workbench, keys: &KeyLog, seen: &mut Vec<Seen>) {
+    fn on_stream(
+        &mut self,
+        conn: &Conn,
+        event: StreamEvent<'_>,
+        shared: &mut Shared,
+        bench: &mut Workbench,
+        keys: &KeyLog,
+        seen: &mut Vec<Seen>,
+    ) {
         if let StreamEvent::Data { dir, bytes, at } = event {
             self.last = at;
             if let Some(spoke) = self.spoke.get_mut(dir.index()) {

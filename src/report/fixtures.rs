@@ -184,6 +184,8 @@ pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
         authorization: Vec::new(),
         conduits: Vec::new(),
         rival: None,
+        others: Vec::new(),
+        at_end: false,
         confidence: 0.998_4,
     }
 }

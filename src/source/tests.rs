@@ -9,7 +9,7 @@ use super::*;
 use crate::base::{Limits, Ts};
 use crate::capfile::{Flaw, Writer};
 
-const P01: &[u8] = include_bytes!("../../captures/p01-swallowed-single.pcap");
+const P01: &[u8] = include_bytes!("../../captures/litellm-swallowed-401.pcap");
 const P73: &[u8] = include_bytes!("../../captures/p73-pcapng.pcapng");
 
 /// p73-pcapng.pcapng in two pieces (9,000 bytes and the rest), each packed by Debian 12's gzip, lz4, xz or zstd; a skippable frame

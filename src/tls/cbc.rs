@@ -22,8 +22,8 @@ pub(super) struct Cbc {
 }
 
 enum Cipher {
-    Aes128(Aes128),
-    Aes256(Aes256),
+    Aes128(Box<Aes128>),
+    Aes256(Box<Aes256>),
 }
 
 enum Hasher {
@@ -35,8 +35,8 @@ enum Hasher {
 impl Cbc {
     pub(super) fn new(key: &[u8], mac_key: &[u8], hash: Hash, encrypt_then_mac: bool) -> Option<Cbc> {
         let cipher = match key.len() {
-            16 => Cipher::Aes128(Aes128::new_from_slice(key).ok()?),
-            _ => Cipher::Aes256(Aes256::new_from_slice(key).ok()?),
+            16 => Cipher::Aes128(Box::new(Aes128::new_from_slice(key).ok()?)),
+            _ => Cipher::Aes256(Box::new(Aes256::new_from_slice(key).ok()?)),
         };
         let mac = match hash {
             Hash::Sha1 => Hasher::Sha1(KeyInit::new_from_slice(mac_key).ok()?),

@@ -47,6 +47,8 @@ pub(super) struct Found {
     pub(super) missed: Option<u64>,
     /// The first under this key.
     pub(super) first: bool,
+    /// The key took the place of another of its stage (TLS 1.2, renegotiated): what was sent under that one last is not known.
+    pub(super) replaces: bool,
 }
 
 impl Key {
@@ -168,6 +170,7 @@ impl Keyring {
     fn found(&mut self, at: usize, seq: u64, opened: Opened) -> Option<Found> {
         let missed = seq.saturating_sub(self.due(at));
         let first = at > 0 || !self.started;
+        let replaces = at > 0 && self.stage() == Some(Stage::Application);
         let (stage, suite) = self.keys.get(at).map(|key| (key.stage, key.suite))?;
         if first {
             // What was before is over, and so is any doubt about the suite.
@@ -181,14 +184,14 @@ impl Keyring {
         }
         self.started = true;
         self.seq = seq.saturating_add(1);
-        Some(Found { stage, opened, missed: Some(missed), first })
+        Some(Found { stage, opened, missed: Some(missed), first, replaces })
     }
 
     /// A record under the next key, though nobody was heard to announce it: at least the announcement is missing.
     fn updated(&mut self, seq: u64, opened: Opened) -> Option<Found> {
         *self.keys.first_mut()? = *self.next.take()?;
         self.seq = seq.saturating_add(1);
-        Some(Found { stage: Stage::Application, opened, missed: None, first: false })
+        Some(Found { stage: Stage::Application, opened, missed: None, first: false, replaces: false })
     }
 }
 

@@ -266,6 +266,9 @@ impl Framer {
 
     /// Drops what was read. Once only the beginning of one record is kept, there is no need to go through the buffer.
     fn tidy(&mut self) {
+        if self.from == 0 && self.mode != Mode::Known {
+            return;
+        }
         let read = self.from.min(self.buf.len());
         self.buf.drain(..read);
         self.from = self.from.saturating_sub(read);

@@ -84,7 +84,7 @@ fn under_loss_no_byte_comes_under_two_names() {
 
 #[test]
 fn captures_without_copies_pass_untouched() {
-    for name in ["p01-swallowed-single", "p50-netns-upstream-iface", "p51-ipv6", "p72-vlan"] {
+    for name in ["litellm-swallowed-401", "p50-netns-upstream-iface", "p51-ipv6", "p72-vlan"] {
         let out = road(name, |_| true);
         assert_eq!((out.ties.len(), out.counts.get(Count::Sightings)), (0, 0), "{name}");
     }

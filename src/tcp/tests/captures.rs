@@ -81,7 +81,7 @@ fn streams(lab: &Lab) -> Streams {
 
 #[test]
 fn a_clean_recording_has_no_holes() {
-    for name in ["p01-swallowed-single", "p04-concurrent-24"] {
+    for name in ["litellm-swallowed-401", "p04-concurrent-24"] {
         let file = read(name);
         let segments = segments(&file);
         let lab = run(&segments);

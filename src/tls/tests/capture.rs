@@ -2,6 +2,7 @@
 //! with few packets, no more than that.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::OccupiedEntry;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -97,7 +98,7 @@ fn in_order(tcp: Tcp) -> Tcp {
     for segment in tcp.segments {
         let dir = segment.dir.index();
         late[dir].insert(segment.from, segment);
-        while let Some(mut segment) = late[dir].first_entry().filter(|entry| *entry.key() <= next[dir]).map(|entry| entry.remove()) {
+        while let Some(mut segment) = late[dir].first_entry().filter(|entry| *entry.key() <= next[dir]).map(OccupiedEntry::remove) {
             let seen = usize::try_from(next[dir] - segment.from).unwrap().min(segment.bytes.len());
             segment.bytes.drain(..seen);
             segment.from += seen as u64;

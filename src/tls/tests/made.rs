@@ -108,7 +108,7 @@ fn what_waits_is_read_once_the_keys_come_and_no_answer_overtakes_its_request() {
     let (mut rig, none) = (Rig::new(), no_keys(false));
     feed(&mut rig, &none, &exchange());
     assert!(!rig.closed(&none, Close::Finished, stamp(99)) && rig.said.is_empty() && rig.bench.held_bytes() > 0);
-    assert!(rig.call(&keys(), |connection, cx| connection.keys_added(cx)));
+    assert!(rig.call(&keys(), Connection::keys_added));
     assert_eq!(rig.said, run(&exchange(), &keys()).said);
     assert_eq!(rig.bench.held_bytes(), 0);
 }
@@ -121,7 +121,7 @@ fn keys_that_come_line_by_line_are_used_as_they_come() {
     for ((dir, bytes), n) in exchange().iter().zip(1..) {
         rig.data(&log, *dir, bytes, stamp(n));
         log.feed(&mut tail, lines.next().unwrap_or(&[]), &mut Counts::default());
-        rig.call(&log, |connection, cx| connection.keys_added(cx));
+        rig.call(&log, Connection::keys_added);
     }
     log.complete();
     rig.closed(&log, Close::Finished, stamp(99));
@@ -140,7 +140,7 @@ fn without_end_nothing_waits_beyond_the_limit() {
         rig.data(&none, DOWN, &server.seal(DATA, &[b'a'; 900], 0), stamp(10 + n));
         assert!(rig.bench.held_bytes() <= 15_000);
     }
-    rig.call(&keys(), |connection, cx| connection.keys_added(cx));
+    rig.call(&keys(), Connection::keys_added);
     rig.closed(&keys(), Close::Finished, stamp(999));
     // What is left of each is its end, after a hole.
     for dir in [UP, DOWN] {
@@ -347,7 +347,7 @@ fn mangled(packets: &[(Dir, Vec<u8>)], cuts: &[usize], lost: &[bool]) -> Vec<(Di
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn cuts_change_nothing(cuts in prop::collection::vec(1usize..400, 1..20), lost in prop::collection::vec(prop::bool::weighted(0.2), 0..12)) {
@@ -410,7 +410,7 @@ proptest! {
             }
         }
         rig.closed(&log, Close::Finished, stamp(999));
-        rig.call(&log, |connection, cx| connection.give_up(cx));
+        rig.call(&log, Connection::give_up);
         prop_assert_eq!(rig.bench.held_bytes(), 0);
         prop_assert!(matches!(rig.said.last(), Some(Said::Closed(_))));
     }

@@ -111,7 +111,16 @@ impl Talk {
     fn with(connection: Connection, limits: Limits) -> Talk {
         let encoders = [Encoder::new(), Encoder::new()];
         let keyer = Keyer::new([1; 32]);
-        Talk { connection, keyer, limits, counts: Counts::default(), memo: crate::http::Memo::new(), notes: Notes::default(), ord: 0, encoders }
+        Talk {
+            connection,
+            keyer,
+            limits,
+            counts: Counts::default(),
+            memo: crate::http::Memo::new(),
+            notes: Notes::default(),
+            ord: 0,
+            encoders,
+        }
     }
 
     /// From the beginning, prefaces exchanged.
