@@ -210,7 +210,7 @@ impl Correlator {
         let server = leg.peers.server;
         let first = self.legs.values().filter(|own| {
             own.id != id
-                && self.roles.relays(own.peers.server, server)
+                && self.roles.stands_before(own.peers.server, server)
                 && self.roles.role(own.peers.server).upstream
                 && roles::same_request(own, leg)
         });

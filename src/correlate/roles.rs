@@ -66,6 +66,7 @@ struct Identity {
     asked: Asked,
     method: String,
     credential: Option<crate::base::Fingerprint>,
+    session: Option<crate::base::Fingerprint>,
 }
 
 /// How requests to A and to B relate.
@@ -156,6 +157,12 @@ impl Roles {
             }
         }
         self.decide(true)
+    }
+
+    /// Whether `b` stands behind the upstream server `a` and only gets what `a` was asked. Servers that are asked side by side get much that
+    /// is equal: it takes more than one request to tell.
+    pub(super) fn stands_before(&self, a: Addr, b: Addr) -> bool {
+        self.hops.get(&(a, b)).is_some_and(|hop| hop.is_relay() && hop.seen >= SEVERAL && hop.crossed == 0.0)
     }
 
     /// What an address is.
@@ -265,6 +272,8 @@ impl Roles {
             let back = self.hops.get(&(*b, *a)).map_or(0.0, |hop| hop.inside);
             let named = self.is_named(*a);
             let kept = hop.seen >= hop.crossed;
+            // Where the gateway is known, whatever else it asks is upstream.
+            let enough = if from.gateway { KNOWN } else { enough };
             let strong = hop.inside >= enough && kept && hop.inside >= OUTSIDE * hop.outside && hop.inside > back;
             // A hop that only passes requests on makes no gateway, unless nothing lies behind it at the end.
             if !(strong || named && hop.inside > 0.0) || hop.is_relay() && !named && (!last || self.leads_on(*b)) {
@@ -372,11 +381,17 @@ fn identity(leg: &Leg) -> Option<Identity> {
     let request = leg.request.as_ref()?;
     let telling = match &leg.asked {
         Asked::Rpc(_) | Asked::RestList(_) | Asked::RestCall => true,
-        // These carry nothing of their own: only a credential or a session tells them apart.
-        Asked::Stream | Asked::EndSession => request.head.common.session.is_some() || request.head.credential.is_some(),
+        // These carry nothing of their own: only a session tells them apart.
+        Asked::Stream | Asked::EndSession => request.head.common.session.is_some(),
         Asked::Authorization | Asked::Unreadable(_) | Asked::Other => false,
     };
-    telling.then(|| Identity { asked: leg.asked.clone(), method: request.head.method.clone(), credential: leg.credential() })
+    let head = &request.head;
+    telling.then(|| Identity {
+        asked: leg.asked.clone(),
+        method: head.method.clone(),
+        credential: leg.credential(),
+        session: head.common.session,
+    })
 }
 
 /// Whether two requests are one, passed on: same words, same credential, one inside the other.
@@ -407,8 +422,12 @@ const ELSEWHERE: f64 = 0.25;
 const ENOUGH: f64 = 2.0;
 /// The same at the end of a capture, when no more will come.
 const LEAST: f64 = 1.0;
+/// Weight from which a further server of a known gateway counts: one request, even if it does not seem to come from its host.
+const KNOWN: f64 = ELSEWHERE;
 /// A gateway may do this much on its own account beside what clients ask.
 const OUTSIDE: f64 = 0.2;
+/// Requests that show a relay on the far side.
+const SEVERAL: f64 = 4.0;
 /// Share of equal requests from which a hop only relays.
 const RELAY: f64 = 0.8;
 const MIN_ADDR: Addr = Addr::MIN;
