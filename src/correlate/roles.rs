@@ -58,6 +58,8 @@ struct Open {
     credential: Option<crate::base::Fingerprint>,
     /// Requests elsewhere that were open when this one began.
     within: Vec<(Addr, ExId)>,
+    /// A GET that opens a stream: open for so long that what happens meanwhile says nothing.
+    stream: bool,
 }
 
 /// What stays equal when a request is only passed on.
@@ -102,7 +104,7 @@ impl Roles {
         for a in within.iter().map(|(a, _)| *a).collect::<std::collections::BTreeSet<_>>() {
             self.hops.entry((a, leg.peers.server)).or_default().begun += 1.0;
         }
-        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within };
+        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
         for alias in &leg.peers.server_aliases {
@@ -110,7 +112,7 @@ impl Roles {
                 server.aliases.push(*alias);
             }
         }
-        if !matches!(leg.asked, Asked::Stream | Asked::Authorization | Asked::Other) {
+        if !matches!(leg.asked, Asked::Authorization | Asked::Other) {
             server.open.push(open);
             if server.open.len() > OPEN {
                 server.open.remove(0);
@@ -121,13 +123,13 @@ impl Roles {
     /// Requests open at all other servers.
     fn around(&self, at: Addr) -> Vec<(Addr, ExId)> {
         let others = self.servers.iter().filter(|(other, _)| **other != at);
-        others.flat_map(|(other, server)| server.open.iter().rev().take(AROUND).map(|open| (*other, open.id))).collect()
+        others.flat_map(|(other, server)| server.open.iter().rev().filter(|open| !open.stream).take(AROUND).map(|open| (*other, open.id))).collect()
     }
 
     /// A connection without readable HTTP was made to a server.
     pub(super) fn conduit(&mut self, peers: &Peers) -> bool {
         let within = self.around(peers.server);
-        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within }, true);
+        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within, stream: false }, true);
         self.servers.entry(peers.server).or_default().opaque = true;
         self.decide(false)
     }
@@ -140,7 +142,10 @@ impl Roles {
         }
         let Some(at) = server.open.iter().position(|open| open.id == leg.id) else { return false };
         let open = server.open.remove(at);
-        self.weigh(&leg.peers, &open, false);
+        // A stream that was refused is a request like any other: with the legacy transport (MCP 2024-11-05) it is the first.
+        if !open.stream || leg.status().is_some_and(|status| status >= 400) {
+            self.weigh(&leg.peers, &open, false);
+        }
         self.decide(false)
     }
 

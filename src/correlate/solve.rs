@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::assign::{assign, margin};
-use super::evidence::{Crowd, legs_of};
+use super::evidence::{Crowd, Lie, Pace, legs_of};
 use super::request::Request;
 use super::visit::{Visit, VisitId};
 use super::{Correlator, LINGER, Leg, Link, Mark, Other, Pair, Rival};
@@ -171,12 +171,24 @@ impl Correlator {
         others: &mut BTreeMap<Key, Vec<Other>>,
     ) {
         let crowd = Crowd::new(requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect());
-        let marks = |id: VisitId, key: &Key| -> Option<Vec<Mark>> {
-            let (visit, request, down) = (self.visits.open.get(&id)?, self.requests.get(key)?, self.legs.get(&key.1)?);
-            self.feasible(request, id).then(|| self.learned.weigh(request, down, visit, &legs_of(visit, &self.legs), &crowd))
+        let each = |id: VisitId| -> Vec<Option<(Vec<Mark>, Lie)>> {
+            let Some(visit) = self.visits.open.get(&id) else { return Vec::new() };
+            let legs = legs_of(visit, &self.legs);
+            let evidence = |key: &Key| {
+                let (request, down) = (self.requests.get(key)?, self.legs.get(&key.1)?);
+                let marks = || self.learned.weigh(request, down, visit, &legs, &crowd);
+                self.feasible(request, id).then(|| (marks(), Lie::of(request, visit, &legs)))
+            };
+            requests.iter().map(evidence).collect()
         };
-        let weights: Vec<Vec<Option<f64>>> =
-            visits.iter().map(|id| relative(requests.iter().map(|key| marks(*id, key)).collect())).collect();
+        let mut evidence: Vec<Vec<Option<(Vec<Mark>, Lie)>>> = visits.iter().map(|id| each(*id)).collect();
+        let lies: Vec<Vec<Option<Lie>>> =
+            evidence.iter().map(|row| row.iter().map(|cell| cell.as_ref().map(|(_, lie)| *lie)).collect()).collect();
+        let pace = Pace::of(lies.iter().map(Vec::as_slice));
+        for (marks, lie) in evidence.iter_mut().flatten().flatten() {
+            marks.extend(pace.marks(*lie));
+        }
+        let weights: Vec<Vec<Option<f64>>> = evidence.iter().map(|row| relative(row)).collect();
         let mut given = assign(&weights, requests.len(), ALONE);
         self.retries(visits, &weights, &mut given);
         for (row, id) in visits.iter().enumerate() {
@@ -184,7 +196,8 @@ impl Correlator {
             let (lost, rival) = margin(&weights, &given, ALONE, row);
             let rival = rival.and_then(|column| requests.get(column)).map(|rival| (*rival, lost));
             let score = 1.0 / (1.0 + (-lost).exp());
-            let marks = marks(*id, key).unwrap_or_default();
+            let cell = given.get(row).copied().flatten().and_then(|column| evidence.get_mut(row)?.get_mut(column)?.take());
+            let marks = cell.map(|(marks, _)| marks).unwrap_or_default();
             placed.entry(*key).or_default().push(Placed { visit: *id, score, marks, rival });
         }
         self.exchanges(requests, visits, &weights, &given, others);
@@ -340,11 +353,10 @@ pub(crate) fn is_background(leg: &Leg, element: usize) -> bool {
 
 /// Sums of evidence for one visit's candidates. Time tells candidates apart but says little of there being a parent at all: the one
 /// that fits best by time pays nothing for it.
-fn relative(marks: Vec<Option<Vec<Mark>>>) -> Vec<Option<f64>> {
-    let time = |marks: &Vec<Mark>| marks.iter().filter(|mark| mark.is_time()).map(|mark| mark.weight).sum::<f64>();
-    let best = marks.iter().flatten().map(time).fold(f64::NEG_INFINITY, f64::max);
-    let sum = |marks: Vec<Mark>| marks.iter().map(|mark| mark.weight).sum::<f64>() - best;
-    marks.into_iter().map(|marks| marks.map(sum)).collect()
+fn relative(row: &[Option<(Vec<Mark>, Lie)>]) -> Vec<Option<f64>> {
+    let time = |marks: &[Mark]| marks.iter().filter(|mark| mark.is_time()).map(|mark| mark.weight).sum::<f64>();
+    let best = row.iter().flatten().map(|(marks, _)| time(marks)).fold(f64::NEG_INFINITY, f64::max);
+    row.iter().map(|cell| cell.as_ref().map(|(marks, _)| marks.iter().map(|mark| mark.weight).sum::<f64>() - best)).collect()
 }
 
 /// The first stamp after all that share a packet time.
