@@ -35,10 +35,12 @@ pub(super) struct Crowd<'a> {
     pub requests: Vec<(&'a Request, &'a Leg)>,
     marks: HashMap<(Fingerprint, Fingerprint), u32, Hasher>,
     credentials: HashMap<Fingerprint, u32, Hasher>,
+    /// Credentials that the gateway was seen to send upstream.
+    forwarded: HashSet<Fingerprint>,
 }
 
 impl<'a> Crowd<'a> {
-    pub(super) fn new(requests: Vec<(&'a Request, &'a Leg)>) -> Crowd<'a> {
+    pub(super) fn new(requests: Vec<(&'a Request, &'a Leg)>, upstream: impl Iterator<Item = Fingerprint>) -> Crowd<'a> {
         let mut marks: HashMap<_, u32, Hasher> = HashMap::default();
         let mut credentials: HashMap<_, u32, Hasher> = HashMap::default();
         for (_, leg) in &requests {
@@ -49,7 +51,7 @@ impl<'a> Crowd<'a> {
                 *credentials.entry(credential).or_default() += 1;
             }
         }
-        Crowd { requests, marks, credentials }
+        Crowd { requests, marks, credentials, forwarded: upstream.collect() }
     }
 
     /// Weight of agreement on something that `of` of the crowd share: nothing where all do, much where one does.
@@ -105,6 +107,12 @@ impl Learned {
         }
     }
 
+    /// Whether a route may lead to a server, as far as is known of the route.
+    pub(super) fn reaches(&self, gateway: Addr, down: &Leg, server: Addr) -> bool {
+        let servers = route_mark(down).and_then(|mark| self.routes.get(&(gateway, mark)));
+        servers.is_none_or(|servers| servers.contains_key(&server))
+    }
+
     /// Evidence for `visit` being caused by `request`, strongest first. Containment and reachability are given.
     pub(super) fn weigh(&self, request: &Request, down: &Leg, visit: &Visit, legs: &[&Leg], crowd: &Crowd<'_>) -> Vec<Mark> {
         let mut marks = Vec::with_capacity(8);
@@ -146,7 +154,8 @@ impl Learned {
             }
             Some(given) => {
                 // Another's own credential can't be this one's; a credential of the gateway's can be anybody's.
-                if crowd.credentials.contains_key(&given) {
+                // Nor does a gateway that passes this one's on use another for it.
+                if crowd.credentials.contains_key(&given) || all_credentials(down).any(|own| crowd.forwarded.contains(&own)) {
                     add("token-differs", -FORBIDDING);
                 } else if sends {
                     add("token-differs", otherwise(seen.differ));

@@ -8,7 +8,7 @@ use super::evidence::{Crowd, Lie, Pace, legs_of};
 use super::request::Request;
 use super::visit::{Visit, VisitId};
 use super::{Correlator, LINGER, Leg, Link, Mark, Other, Pair, Rival};
-use crate::base::{Addr, ExId, Stamp, Ts};
+use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::mcp::{Asked, ConduitKind};
 
 type Key = (Stamp, ExId, usize);
@@ -134,10 +134,10 @@ impl Correlator {
                 kinds.entry((visit.server, visit.voice)).or_default().push(*id);
             }
         }
-        self.watch(component);
+        let forwarded = self.watch(component);
         let requests: Vec<Key> = component.requests.iter().copied().collect();
         for visits in kinds.values() {
-            self.solve_kind(&requests, visits, &mut placed, &mut others);
+            self.solve_kind(&requests, visits, &forwarded, &mut placed, &mut others);
         }
         for key in requests {
             let Some(request) = self.requests.get(&key).cloned() else { continue };
@@ -152,14 +152,17 @@ impl Correlator {
         }
     }
 
-    fn watch(&mut self, component: &Component) {
+    /// Learns how the gateway treats credentials; gives those that it sends upstream here.
+    fn watch(&mut self, component: &Component) -> Vec<Fingerprint> {
+        let visits = || component.visits.iter().filter_map(|id| self.visits.open.get(id));
+        let sent = visits().filter_map(|visit| legs_of(visit, &self.legs).iter().find_map(|leg| leg.credential()));
+        let sent: Vec<Fingerprint> = sent.collect();
         let requests = component.requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect();
-        let crowd = Crowd::new(requests);
-        for id in &component.visits {
-            if let Some(visit) = self.visits.open.get(id) {
-                self.learned.watch(&legs_of(visit, &self.legs), &crowd);
-            }
+        let crowd = Crowd::new(requests, std::iter::empty());
+        for visit in visits() {
+            self.learned.watch(&legs_of(visit, &self.legs), &crowd);
         }
+        sent
     }
 
     /// Visits of one server in one voice: each request has at most one of them, but for retries.
@@ -167,10 +170,12 @@ impl Correlator {
         &self,
         requests: &[Key],
         visits: &[VisitId],
+        forwarded: &[Fingerprint],
         placed: &mut BTreeMap<Key, Vec<Placed>>,
         others: &mut BTreeMap<Key, Vec<Other>>,
     ) {
-        let crowd = Crowd::new(requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect());
+        let known = requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect();
+        let crowd = Crowd::new(known, forwarded.iter().copied());
         let each = |id: VisitId| -> Vec<Option<(Vec<Mark>, Lie)>> {
             let Some(visit) = self.visits.open.get(&id) else { return Vec::new() };
             let legs = legs_of(visit, &self.legs);
@@ -321,6 +326,12 @@ impl Correlator {
                 && self.roles.of_host(request.gateway, &tunnel.peers)
         });
         conduits.extend(tunnels.cloned());
+        let visited: BTreeSet<Addr> = up.iter().map(|link: &Link| link.leg.peers.server).collect();
+        let blind = self.blind.range((from, ExId::default())..).take_while(|((at, _), _)| *at <= until).map(|(_, conduit)| conduit);
+        conduits.extend(blind.filter(|conduit| {
+            let server = conduit.peers.server;
+            !visited.contains(&server) && self.roles.leads(request.gateway, server) && self.learned.reaches(request.gateway, &down, server)
+        }).cloned());
         let last_element = self.requests.range((request.start, request.id, 0)..).next().is_none_or(|(key, _)| key.1 != request.id);
         if last_element && down.done.is_some() && self.visits.of(request.id).is_none() {
             self.legs.remove(&request.id);
