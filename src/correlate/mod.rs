@@ -1,8 +1,8 @@
 //! What was asked and answered on either side of a gateway comes in; pairs go out: each client request with the upstream
 //! exchanges it caused. Knows nothing of what a pair means.
 //!
-//! Roles are found from traffic ([`roles`]); upstream exchanges are gathered into visits ([`visit`]); client requests and visits
-//! that could belong together form components; each component is solved as a whole ([`solve`]) once nothing that comes later
+//! Roles are found from traffic (`roles`); upstream exchanges are gathered into visits (`visit`); client requests and visits
+//! that could belong together form components; each component is solved as a whole (`solve`) once nothing that comes later
 //! can change it.
 
 mod assign;
@@ -15,7 +15,9 @@ mod solve;
 mod visit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub use leg::Leg;
@@ -52,6 +54,8 @@ pub struct Correlator {
     learned: Learned,
     /// Requests that ended and whose pair is due.
     due: BTreeSet<(Stamp, ExId, usize)>,
+    /// Candidates of visits, for as long as one pair is being closed.
+    candidates: RefCell<HashMap<VisitId, Rc<[solve::Key]>, Hasher>>,
     limits: Limits,
     now: Ts,
     held: Option<Ts>,
@@ -75,6 +79,7 @@ impl Correlator {
             blind: BTreeMap::new(),
             learned: Learned::default(),
             due: BTreeSet::new(),
+            candidates: RefCell::default(),
             limits,
             now: Ts(i64::MIN),
             held: None,
@@ -108,18 +113,25 @@ impl Correlator {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.done = Some(answered);
                     self.done(id);
-                    self.settle(out);
+                    self.settle_one(id, out);
                 }
             }
             // Words between the streams and the joiner.
             Seen::Missed(..) | Seen::Resumable(_) => {}
             Seen::Conduit(conduit) => {
                 self.conduit(Arc::new(*conduit));
-                self.settle(out);
             }
         }
         if self.legs.len() > self.limits.open_exchanges {
             self.make_room(out);
+        }
+    }
+
+    /// An exchange is over: with it its own pair may be ready, or those that wait for its outcome.
+    fn settle_one(&mut self, id: ExId, out: &mut Vec<Pair>) {
+        let own: Vec<_> = self.due.iter().copied().filter(|key| key.1 == id).collect();
+        for key in own {
+            self.close(key, false, &mut BTreeSet::new(), out);
         }
     }
 
@@ -355,7 +367,7 @@ impl Correlator {
             }
         }
         for key in oldest {
-            self.close(key, true, out);
+            self.close(key, true, &mut BTreeSet::new(), out);
         }
         self.sweep();
     }

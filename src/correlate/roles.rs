@@ -34,10 +34,9 @@ impl Role {
 pub(super) struct Roles {
     servers: BTreeMap<Addr, Server>,
     hops: BTreeMap<(Addr, Addr), Hop>,
-    /// Servers at which every readable request was encrypted or none came: only seen as conduits.
     named: Vec<(IpAddr, Option<u16>)>,
-    /// Counts decisions, so that others know when to look again.
-    pub changes: u64,
+    /// Times that a decision was sought.
+    looks: u64,
 }
 
 /// A server's open requests, as far as roles need them.
@@ -274,9 +273,17 @@ impl Roles {
 
     /// Looks whether anything can be said of servers that nothing was said of yet. What was said stays.
     fn decide(&mut self, last: bool) -> bool {
+        // What was not plain at first is looked at now and then: most is decided by the first requests.
+        self.looks += 1;
+        if !last && self.looks > OFTEN && !self.looks.is_multiple_of(OFTEN) {
+            return false;
+        }
         let mut changed = false;
         // One decision bears the next: what a gateway asks is upstream as soon as it is known to be one.
-        while self.decide_once(last) {
+        for _ in 0..ROUNDS {
+            if !self.decide_once(last) {
+                break;
+            }
             changed = true;
         }
         changed
@@ -287,7 +294,7 @@ impl Roles {
         let mut found = Vec::new();
         for ((a, b), hop) in &self.hops {
             let (from, to) = (self.role(*a), self.role(*b));
-            if (from.gateway && to.upstream) || from.relay {
+            if (from.gateway && to.upstream) || from.relay || to.relay {
                 continue;
             }
             let back = self.hops.get(&(*b, *a)).map_or(0.0, |hop| hop.inside);
@@ -321,7 +328,6 @@ impl Roles {
                 changed |= self.set(at, |role| role.gateway = true);
             }
         }
-        self.changes += u64::from(changed);
         changed
     }
 
@@ -413,7 +419,9 @@ fn same_host(server: Addr, aliases: &[Addr], peers: &Peers) -> bool {
 fn identity(leg: &Leg) -> Option<Identity> {
     let request = leg.request.as_ref()?;
     let telling = match &leg.asked {
-        Asked::Rpc(_) | Asked::RestList(_) | Asked::RestCall => true,
+        // A notification is the same wherever it is sent.
+        Asked::Rpc(asks) => asks.iter().any(|ask| ask.id.is_some()),
+        Asked::RestList(_) | Asked::RestCall => true,
         // These carry nothing of their own: only a session tells them apart.
         Asked::Stream | Asked::EndSession => request.head.common.session.is_some(),
         Asked::Authorization | Asked::Unreadable(_) | Asked::Other => false,
@@ -445,6 +453,10 @@ impl Leg {
     }
 }
 
+/// Requests after which decisions are sought less often.
+const OFTEN: u64 = 256;
+/// Decisions that may follow from each other at once.
+const ROUNDS: usize = 16;
 /// Open requests remembered for one server.
 const OPEN: usize = 4_096;
 /// Open requests of one server that a request elsewhere is counted against.

@@ -1,6 +1,7 @@
 //! From candidate links to pairs: finds what hangs together, solves it once nothing can change it, and says how sure it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::assign::{assign, margin};
@@ -11,7 +12,8 @@ use super::{Correlator, LINGER, Leg, Link, Mark, Other, Pair, Rival};
 use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::mcp::{Asked, ConduitKind};
 
-type Key = (Stamp, ExId, usize);
+/// A request's name here: when it began, which exchange, which message of it.
+pub(super) type Key = (Stamp, ExId, usize);
 
 /// Requests and visits that have to be decided together.
 #[derive(Debug, Default)]
@@ -45,22 +47,34 @@ impl Correlator {
     /// Closes every pair that is due and that nothing later can change.
     pub(super) fn settle(&mut self, out: &mut Vec<Pair>) {
         let due: Vec<Key> = self.due.iter().copied().collect();
+        let mut looked = BTreeSet::new();
         for key in due {
-            if self.due.contains(&key) {
-                self.close(key, self.last, out);
+            if self.due.contains(&key) && !looked.contains(&key) {
+                self.close(key, self.last, &mut looked, out);
             }
         }
         self.sweep();
     }
 
-    /// Closes the pair of one request, with all that hangs together with it, if it is ready or `force`d.
-    pub(super) fn close(&mut self, key: Key, force: bool, out: &mut Vec<Pair>) {
-        let Some(component) = self.component(key, force) else { return };
-        self.solve(&component, force, out);
+    /// Closes the pair of one request if it is ready or `force`d: with all that hangs together with it where all of that is over, else
+    /// alone, as soon as nobody still waits for what it may have caused. Puts the requests that can't be closed now into `looked`.
+    pub(super) fn close(&mut self, key: Key, force: bool, looked: &mut BTreeSet<Key>, out: &mut Vec<Pair>) {
+        self.candidates.borrow_mut().clear();
+        match self.component(key, force) {
+            Ok(component) => self.solve(&component, None, out),
+            Err(seen) => {
+                match self.neighbourhood(key, force) {
+                    Some(component) => self.solve(&component, Some(key), out),
+                    // All that was met on the way waits for the same.
+                    None => looked.extend(seen),
+                }
+            }
+        }
     }
 
-    /// Everything connected with a request through possible links; `None` while something of it is still open.
-    fn component(&self, first: Key, force: bool) -> Option<Component> {
+    /// Everything connected with a request through possible links. While something of it is still open, or if it is too much: what was
+    /// looked at.
+    fn component(&self, first: Key, force: bool) -> Result<Component, BTreeSet<Key>> {
         let mut component = Component::default();
         let mut queue = vec![first];
         while let Some(key) = queue.pop() {
@@ -68,19 +82,16 @@ impl Correlator {
             if !component.requests.insert(key) {
                 continue;
             }
-            let crowded = component.requests.len() > CROWD;
-            if !force && !crowded && !self.ready(request) {
-                return None;
-            }
-            if crowded {
-                break;
+            let most = if force { CROWD } else { FEW };
+            if component.requests.len() > most || !force && !self.ready(request) {
+                return Err(component.requests);
             }
             for id in self.visits_of(request) {
                 if component.visits.contains(&id) {
                     continue;
                 }
                 let Some(visit) = self.visits.open.get(&id) else { continue };
-                let parents = self.parents(visit);
+                let parents = self.candidates(visit);
                 if parents.is_empty() {
                     continue;
                 }
@@ -88,11 +99,45 @@ impl Correlator {
                 // Someone still waits for this visit's outcome: it may change hands.
                 let waiting = parents.iter().filter_map(|key| self.requests.get(key)).any(|request| !self.ready(request));
                 if !force && waiting {
-                    return None;
+                    return Err(component.requests);
                 }
-                queue.extend(parents.into_iter().filter(|key| !component.requests.contains(key)));
+                queue.extend(parents.iter().copied().filter(|key| !component.requests.contains(key)));
             }
         }
+        Ok(component)
+    }
+
+    /// A request with the visits that it may have caused, and whoever else may have caused those: enough to decide on this one, if all of
+    /// them are over.
+    fn neighbourhood(&self, key: Key, force: bool) -> Option<Component> {
+        let request = self.requests.get(&key)?;
+        if !force && !self.ready(request) {
+            return None;
+        }
+        let mut component = Component::default();
+        component.requests.insert(key);
+        for id in self.visits_of(request) {
+            let Some(visit) = self.visits.open.get(&id) else { continue };
+            let parents = self.candidates(visit);
+            if parents.is_empty() {
+                continue;
+            }
+            let waiting = parents.iter().filter_map(|key| self.requests.get(key)).any(|request| !self.ready(request));
+            if !force && waiting {
+                return None;
+            }
+            component.visits.insert(id);
+            component.requests.extend(parents.iter().copied());
+        }
+        // The others' own visits keep them from taking this one's.
+        let mut visits = component.visits.clone();
+        for key in component.requests.iter().take(CROWD) {
+            if let Some(request) = self.requests.get(key) {
+                visits.extend(self.visits_of(request).into_iter().take(CROWD));
+            }
+        }
+        visits.retain(|id| self.visits.open.get(id).is_some_and(|visit| !self.candidates(visit).is_empty()));
+        component.visits = visits;
         Some(component)
     }
 
@@ -119,6 +164,16 @@ impl Correlator {
         request.may_cause(visit.start.ts, LINGER) && (visit.errand || self.roles.leads(request.gateway, visit.server))
     }
 
+    /// As [`Correlator::parents`], remembered while one pair is being closed.
+    fn candidates(&self, visit: &Visit) -> Rc<[Key]> {
+        if let Some(known) = self.candidates.borrow().get(&visit.id) {
+            return known.clone();
+        }
+        let found: Rc<[Key]> = self.parents(visit).into();
+        self.candidates.borrow_mut().insert(visit.id, found.clone());
+        found
+    }
+
     /// Requests that may have caused a visit: where the client's credential is on it, only those that sent it.
     fn parents(&self, visit: &Visit) -> Vec<Key> {
         let window = self.requests.range(..(after(visit.start), ExId::default(), 0));
@@ -137,7 +192,8 @@ impl Correlator {
         open
     }
 
-    fn solve(&mut self, component: &Component, force: bool, out: &mut Vec<Pair>) {
+    /// Solves a component, and closes the pairs of all its requests, or of `only` one.
+    fn solve(&mut self, component: &Component, only: Option<Key>, out: &mut Vec<Pair>) {
         let mut placed: BTreeMap<Key, Vec<Placed>> = BTreeMap::new();
         let mut others: BTreeMap<Key, Vec<Other>> = BTreeMap::new();
         let mut kinds: BTreeMap<(Addr, u64), Vec<VisitId>> = BTreeMap::new();
@@ -155,7 +211,7 @@ impl Correlator {
         }
         for key in requests {
             let Some(request) = self.requests.get(&key).cloned() else { continue };
-            if request.end.is_none() && !self.last && !force {
+            if only.is_some_and(|only| only != key) {
                 continue;
             }
             let links = placed.remove(&key).unwrap_or_default();
@@ -184,7 +240,7 @@ impl Correlator {
     fn teach(&mut self, component: &Component) {
         for id in &component.visits {
             let Some(visit) = self.visits.open.get(id) else { continue };
-            if let [key] = self.parents(visit).as_slice()
+            if let [key] = &*self.candidates(visit)
                 && let (Some(request), Some(down)) = (self.requests.get(key), self.legs.get(&key.1))
             {
                 self.learned.confirm(request, down, &legs_of(visit, &self.legs));
@@ -460,5 +516,7 @@ const LONELY: f64 = 5.0;
 const NEAR: f64 = 6.0;
 /// Links surer than this teach.
 const SURE: f64 = 0.98;
+/// Requests that are looked at before a pair is closed on its own.
+const FEW: usize = 16;
 /// Requests solved together at most; more are cut into parts.
-const CROWD: usize = 256;
+const CROWD: usize = 64;
