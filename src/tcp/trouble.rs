@@ -84,7 +84,9 @@ impl Wait {
 
     fn since(&mut self) -> Option<Ts> {
         let fin = self.fin.map(|(_, at)| at.ts);
-        self.queue.since().into_iter().chain(fin).min()
+        // A hole that nothing follows is held back too, until it is said.
+        let hole = self.passed.map(|passed| passed.ts);
+        self.queue.since().into_iter().chain(fin).chain(hole).min()
     }
 
     fn deadline(&self, half: &Half) -> Option<Ts> {
