@@ -139,6 +139,17 @@ impl Connection {
         self.halves.iter().any(|half| !half.waiting.is_empty())
     }
 
+    /// Whether records could be opened.
+    pub fn is_decrypted(&self) -> bool {
+        self.decrypted
+    }
+
+    /// The packet of the first record that waits for keys.
+    pub fn waiting_since(&self) -> Option<Stamp> {
+        let [a, b] = &self.halves;
+        [a, b].into_iter().filter_map(|half| half.waiting.first()).min()
+    }
+
     /// What is known by now.
     pub fn facts(&self) -> Facts {
         let (hello, server) = (&self.handshake.client, &self.handshake.server);
