@@ -251,11 +251,13 @@ impl Stream {
             Carries::Tls(tls, told) => {
                 // One word when the server first answers, one at the end: between the two nothing changes that matters.
                 let over = told.closed || told.open && close.is_none();
-                if over || tls.is_decrypted() || !keys.is_complete() && tls.is_waiting() {
+                let readable = tls.is_decrypted() && (close.is_none() || self.http.client_dir().is_some());
+                if over || readable || !keys.is_complete() && tls.is_waiting() {
                     return None;
                 }
                 let facts = tls.facts();
-                if close.is_none() && facts.first_answer.is_none() {
+                // With keys or without, a handshake that fails carries no request.
+                if facts.decrypted && facts.failed.is_none() || close.is_none() && facts.first_answer.is_none() {
                     return None;
                 }
                 *told = Told { open: true, closed: close.is_some() };
