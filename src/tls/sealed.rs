@@ -200,7 +200,8 @@ impl Connection {
     /// Whether early data may be missing before the client's first other record of plaintext.
     fn early_unknown(&self, dir: Dir) -> bool {
         let early = &self.handshake.early;
-        let offered = self.handshake.client.as_ref().is_some_and(|hello| hello.early);
+        // Nobody knows what a ClientHello offered that was not seen.
+        let offered = self.handshake.client.as_ref().is_none_or(|hello| hello.early);
         self.client == Some(dir) && offered && !early.done && early.accepted != Some(false)
     }
 }
