@@ -74,11 +74,11 @@ impl Stream {
         self.close.map_or(self.last, |(_, at)| at)
     }
 
-    /// When the server first answered on a connection that can't be read, if that was not told.
-    fn answered(&self) -> Option<Stamp> {
+    /// Since when requests may be on their way on a connection that can't be read, if that was not told.
+    fn untold(&self) -> Option<Stamp> {
         let Carries::Tls(tls, Told { open: false, .. }) = &self.carries else { return None };
-        let first = tls.facts().first_answer.filter(|_| !tls.is_decrypted())?;
-        Some(Stamp { ts: first, ..Stamp::default() })
+        let since = tls.sealed_since().filter(|_| !tls.is_decrypted())?;
+        Some(Stamp { ts: since, ..Stamp::default() })
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -136,8 +136,8 @@ impl Stream {
                 tls.give_up(cx);
             }
         });
-        // It would have told that the server answers when that was seen.
-        if let Some(at) = self.answered().filter(|_| give_up) {
+        // That would have been told when it was seen.
+        if let Some(at) = self.untold().filter(|_| give_up) {
             let close = self.close.take();
             let last = std::mem::replace(&mut self.last, at);
             self.tell(&conn, keys, from, seen);
@@ -249,15 +249,23 @@ impl Stream {
             Carries::Nothing => close.filter(|_| conn.opener_known).map(|_| ConduitKind::NoData)?,
             Carries::Little(_) | Carries::Plain(_) => return None,
             Carries::Tls(tls, told) => {
-                // One word when the server first answers, one at the end: between the two nothing changes that matters.
-                let over = told.closed || told.open && close.is_none();
-                let readable = tls.is_decrypted() && (close.is_none() || self.http.client_dir().is_some());
-                if over || readable || !keys.is_complete() && tls.is_waiting() {
+                // Where records could be opened, requests will follow: unless a hole has swallowed their beginning.
+                let readable = self.http.client_dir().is_some() || close.is_none() && tls.is_decrypted() && !tls.is_lossy();
+                if told.closed || told.open && close.is_none() && !readable || !keys.is_complete() && tls.is_waiting() {
                     return None;
+                }
+                if readable {
+                    // Told to be unreadable because of a hole, it can be read after all: that is taken back.
+                    told.closed = told.open;
+                    return told.open.then(|| self.as_conduit(conn, None, ConduitKind::NoData));
                 }
                 let facts = tls.facts();
                 // With keys or without, a handshake that fails carries no request.
-                if facts.decrypted && facts.failed.is_none() || close.is_none() && facts.first_answer.is_none() {
+                if facts.decrypted && facts.failed.is_none() && !tls.is_lossy() {
+                    return None;
+                }
+                // One word when requests may be on their way, and one at the end: between the two nothing changes that matters.
+                if close.is_none() && tls.sealed_since().is_none() && !tls.is_lossy() {
                     return None;
                 }
                 *told = Told { open: true, closed: close.is_some() };
@@ -270,15 +278,19 @@ impl Stream {
                 }
             }
         };
+        Some(self.as_conduit(conn, close, kind))
+    }
+
+    fn as_conduit(&self, conn: &Conn, close: Option<(Close, Stamp)>, kind: ConduitKind) -> Conduit {
         let last = close.map_or(self.last, |(_, at)| if self.spoke == [false; 2] { at } else { self.last });
-        Some(Conduit {
+        Conduit {
             peers: self.peers(conn),
             id: ExId { conn: conn.id, n: 0 },
             start: conn.opened,
             last,
             close: close.map(|(how, _)| how),
             kind,
-        })
+        }
     }
 }
 

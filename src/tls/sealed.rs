@@ -92,7 +92,7 @@ impl Connection {
     /// A hole in the packets.
     pub(super) fn lose(&mut self, dir: Dir, cause: Cause, at: Stamp, cx: &mut Context<'_>) {
         self.lost_hello(dir);
-        (self.half(dir).holed, self.lossy) = (true, true);
+        self.half(dir).holed = true;
         self.half(dir).messages.lose();
         self.missing(dir, cause, at, cx);
     }
