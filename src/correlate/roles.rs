@@ -58,6 +58,8 @@ struct Open {
     credential: Option<crate::base::Fingerprint>,
     /// Requests elsewhere that were open when this one began.
     within: Vec<(Addr, ExId)>,
+    /// A GET that opens a stream: open for so long that what happens meanwhile says nothing.
+    stream: bool,
 }
 
 /// What stays equal when a request is only passed on.
@@ -86,6 +88,8 @@ struct Hop {
     differ: f64,
     /// Opened by the very address at which A listens.
     own: f64,
+    /// Requests to B that began while one to A was open, whether they are over or not.
+    begun: f64,
 }
 
 impl Roles {
@@ -97,7 +101,10 @@ impl Roles {
     /// A request to a server began.
     pub(super) fn asked(&mut self, leg: &Leg) {
         let within = self.around(leg.peers.server);
-        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within };
+        for a in within.iter().map(|(a, _)| *a).collect::<std::collections::BTreeSet<_>>() {
+            self.hops.entry((a, leg.peers.server)).or_default().begun += 1.0;
+        }
+        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
         for alias in &leg.peers.server_aliases {
@@ -105,7 +112,7 @@ impl Roles {
                 server.aliases.push(*alias);
             }
         }
-        if !matches!(leg.asked, Asked::Stream | Asked::Authorization | Asked::Other) {
+        if !matches!(leg.asked, Asked::Authorization | Asked::Other) {
             server.open.push(open);
             if server.open.len() > OPEN {
                 server.open.remove(0);
@@ -116,13 +123,15 @@ impl Roles {
     /// Requests open at all other servers.
     fn around(&self, at: Addr) -> Vec<(Addr, ExId)> {
         let others = self.servers.iter().filter(|(other, _)| **other != at);
-        others.flat_map(|(other, server)| server.open.iter().rev().take(AROUND).map(|open| (*other, open.id))).collect()
+        others
+            .flat_map(|(other, server)| server.open.iter().rev().filter(|open| !open.stream).take(AROUND).map(|open| (*other, open.id)))
+            .collect()
     }
 
     /// A connection without readable HTTP was made to a server.
     pub(super) fn conduit(&mut self, peers: &Peers) -> bool {
         let within = self.around(peers.server);
-        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within }, true);
+        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within, stream: false }, true);
         self.servers.entry(peers.server).or_default().opaque = true;
         self.decide(false)
     }
@@ -135,7 +144,10 @@ impl Roles {
         }
         let Some(at) = server.open.iter().position(|open| open.id == leg.id) else { return false };
         let open = server.open.remove(at);
-        self.weigh(&leg.peers, &open, false);
+        // A stream that was refused is a request like any other: with the legacy transport (MCP 2024-11-05) it is the first.
+        if !open.stream || leg.status().is_some_and(|status| status >= 400) {
+            self.weigh(&leg.peers, &open, false);
+        }
         self.decide(false)
     }
 
@@ -262,6 +274,15 @@ impl Roles {
 
     /// Looks whether anything can be said of servers that nothing was said of yet. What was said stays.
     fn decide(&mut self, last: bool) -> bool {
+        let mut changed = false;
+        // One decision bears the next: what a gateway asks is upstream as soon as it is known to be one.
+        while self.decide_once(last) {
+            changed = true;
+        }
+        changed
+    }
+
+    fn decide_once(&mut self, last: bool) -> bool {
         let enough = if last { LEAST } else { ENOUGH };
         let mut found = Vec::new();
         for ((a, b), hop) in &self.hops {
@@ -284,6 +305,9 @@ impl Roles {
             if self.is_behind(*a) && !named && !(self.plain_hop(*a, *b) && self.comes_from_behind(*a, *b)) {
                 continue;
             }
+            if !from.gateway && !last && !named && self.passes_on(*a) {
+                continue;
+            }
             found.push((*a, *b));
         }
         let mut changed = false;
@@ -301,16 +325,20 @@ impl Roles {
         changed
     }
 
-    /// Whether a gateway, known or likely, asks `at`.
+    /// Whether requests to `at` seem to be caused elsewhere: they begin while others are open rather than the other way round.
     fn is_behind(&self, at: Addr) -> bool {
-        let mut before = self.hops.iter().filter(|((_, b), _)| *b == at);
-        self.role(at).upstream || before.any(|((a, _), hop)| hop.inside >= ENOUGH && !hop.is_relay() && self.outweighs(*a, at))
+        let begun = |a: Addr, b: Addr| self.hops.get(&(a, b)).map_or(0.0, |hop| hop.begun);
+        let mut before = self.hops.iter().filter(|((a, b), hop)| *b == at && !hop.is_relay() && !self.is_relayed(*a, at));
+        self.role(at).upstream || before.any(|((a, _), hop)| hop.begun > begun(at, *a))
     }
 
-    /// Whether requests run from `a` to `b` rather than the other way round.
-    fn outweighs(&self, a: Addr, b: Addr) -> bool {
-        let inside = |a: Addr, b: Addr| self.hops.get(&(a, b)).map_or(0.0, |hop| hop.inside - hop.crossed);
-        inside(a, b) > inside(b, a)
+    /// Whether a request that is open at `a` is open at `b` too, as it is, and nothing else was seen to pass there.
+    fn is_relayed(&self, a: Addr, b: Addr) -> bool {
+        let (Some(outer), Some(inner)) = (self.servers.get(&a), self.servers.get(&b)) else { return false };
+        let same =
+            |open: &Open, inner: &Open| open.identity.is_some() && open.identity == inner.identity && inner.within.contains(&(a, open.id));
+        let only = self.hops.get(&(a, b)).is_none_or(|hop| hop.seen == 0.0 || hop.is_relay());
+        only && inner.open.iter().any(|inner| outer.open.iter().any(|open| same(open, inner)))
     }
 
     /// Whether requests to `b` come from the address of `a`, and not from that of a gateway before it.
@@ -318,6 +346,11 @@ impl Roles {
         let own = |from: Addr| self.hops.get(&(from, b)).is_some_and(|hop| hop.own > 0.0);
         let before = self.hops.keys().filter(|(from, to)| *to == a && *from != b).map(|(from, _)| *from);
         own(a) && !before.into_iter().any(own)
+    }
+
+    /// Whether `a` is passing a request on as it is at this moment: then it is likely to be a relay.
+    fn passes_on(&self, a: Addr) -> bool {
+        self.servers.keys().any(|b| *b != a && self.is_relayed(a, *b))
     }
 
     /// Whether `a` to `b` is a hop of readable requests that change on the way.
