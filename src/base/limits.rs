@@ -80,4 +80,10 @@ limits! {
     elsewhere: 65_536 "requests", at "the oldest is judged without the answer that may still come";
     /// TLS bytes waiting for a key over all connections.
     tls_pending_bytes_total: 33_554_432 "bytes", at "the oldest records of the connection at hand become a hole";
+    /// Seconds of packet time for which TLS records wait for a key that may still come through a pipe.
+    tls_pending_seconds: 60 "seconds", at "the connection's records become a hole";
+    /// Closed connections whose TLS records wait for a key.
+    tls_pending_connections: 1_024 "connections", at "the records of the one longest waiting become a hole";
+    /// Events of exchanges held back since TLS records before them wait for a key.
+    tls_pending_events: 16_384 "events", at "the records of the connection longest waiting become a hole";
 }

@@ -185,6 +185,11 @@ impl<R: Read> Reader<R> {
         if self.step() { self.block() } else { None }
     }
 
+    /// Whether the format knows blocks of secrets.
+    pub fn may_hold_secrets(&self) -> bool {
+        matches!(self.format, Format::Ng(_))
+    }
+
     /// Byte offset of the block that is shown.
     pub fn offset(&self) -> u64 {
         self.window.offset()

@@ -7,6 +7,7 @@ mod config;
 mod exchanges;
 mod exit;
 mod key;
+mod keylogs;
 mod man;
 mod meter;
 mod output;

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use zeroize::Zeroizing;
-
+use super::keylogs::{self, KeyLogs};
 use super::run::Settings;
 use crate::base::Limits;
 use crate::capfile::Flaw;
@@ -15,7 +13,7 @@ use crate::source::{self, Input, Inputs};
 /// Captures that can be read.
 pub(super) struct Opened {
     inputs: Inputs,
-    keys: Vec<Zeroizing<Vec<u8>>>,
+    keys: KeyLogs,
 }
 
 impl Opened {
@@ -27,10 +25,7 @@ impl Opened {
 
 /// Finds the files and looks at their beginnings: what cannot be read at all is told here, before anything is written.
 pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -> anyhow::Result<Opened> {
-    let read =
-        |path: &PathBuf| std::fs::read(path).map(Zeroizing::new).with_context(|| format!("{}: the key log cannot be read", path.display()));
-    let keys = keylogs.iter().map(read).collect::<anyhow::Result<_>>()?;
-    Ok(Opened { inputs: source::plan(captures, limits)?, keys })
+    Ok(Opened { keys: keylogs::read(keylogs, limits)?, inputs: source::plan(captures, limits)? })
 }
 
 /// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the engine in order.
@@ -45,10 +40,10 @@ pub(super) fn walk(
     let name = |file: u16| files.get(usize::from(file)).cloned().unwrap_or_default();
     let Opened { mut inputs, keys } = opened;
     let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, out);
-    for key in &keys {
-        engine.secrets(key);
-    }
+    engine.key_log(keys.log, &keys.counts);
+    keys.losses.into_iter().for_each(|loss| engine.loss(loss));
     let progress = inputs.progress();
+    let mut ahead = false;
     while go_on(progress.read(), progress.total()) {
         match inputs.next() {
             None => break,
@@ -67,6 +62,13 @@ pub(super) fn walk(
                 engine.loss(Loss { kind: kind.to_owned(), place, detail: damage.to_string(), at: None });
             }
             Some(_) => {}
+        }
+        // A capture may hold its secrets behind the packets that need them: at the first sight of TLS, files are read ahead for them.
+        if !ahead && engine.met_tls() {
+            ahead = true;
+            if inputs.secrets_ahead(|text| engine.secrets(text)) {
+                engine.secrets_complete();
+            }
         }
     }
     Ok(engine.finish(Vec::new()).0)

@@ -10,6 +10,7 @@ use crate::correlate::Correlator;
 use crate::mcp::{Joiner, Seen};
 use crate::packet::{Decoder, Frame, Sight, Sightings};
 use crate::tcp::Table;
+use crate::tls::KeyLog;
 use crate::verdict::{Findings, Judge, Verdict};
 
 /// What a run may be told.
@@ -121,14 +122,34 @@ impl<O: Output> Engine<O> {
     pub fn tick(&mut self, now: Ts) {
         self.ticked = now;
         self.table.tick(now, &self.limits, &mut self.counts, &mut self.streams);
+        self.streams.tick(now);
         self.ordered.take(&mut self.streams, self.now);
+        // Where records wait for keys, what comes after them waits with them, and so does time.
+        let now = self.streams.held_since().map_or(now, |held| held.min(now));
         self.ordered.correlator.tick(now, self.table.held_since(), &mut self.ordered.pairs);
         self.ordered.judge(self.now);
     }
 
-    /// TLS secrets became known (NSS key log format), from a key log or out of a capture.
+    /// TLS secrets of key logs that were read beforehand, and what was counted while reading them.
+    pub fn key_log(&mut self, keys: KeyLog, counts: &Counts) {
+        self.streams.key_log(keys, counts);
+    }
+
+    /// TLS secrets became known (NSS key log format): what waits for them is read now.
     pub fn secrets(&mut self, text: &[u8]) {
         self.streams.secrets(text);
+        self.ordered.take(&mut self.streams, self.now);
+    }
+
+    /// No more TLS secrets will come: what no key fits need not be kept any longer.
+    pub fn secrets_complete(&mut self) {
+        self.streams.complete();
+        self.ordered.take(&mut self.streams, self.now);
+    }
+
+    /// Whether TLS was met, so that secrets matter from now on.
+    pub fn met_tls(&self) -> bool {
+        self.streams.met_tls()
     }
 
     /// Packets were lost before they reached the capture.
@@ -145,6 +166,7 @@ impl<O: Output> Engine<O> {
     /// Nothing more will come: everything open is judged with what is known.
     pub fn finish(mut self, captures: Vec<String>) -> (Summary, O) {
         self.decoder.finish(&mut self.counts);
+        self.streams.complete();
         self.table.finish(self.now, &self.limits, &mut self.counts, &mut self.streams);
         self.ordered.take(&mut self.streams, self.now);
         self.counts.merge(&self.streams.counts());

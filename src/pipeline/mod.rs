@@ -2,7 +2,9 @@
 
 mod engine;
 mod exchanges;
+mod order;
 mod output;
+mod stream;
 mod streams;
 mod summary;
 

@@ -1,74 +1,157 @@
-//! One state for each open connection: what it carries, and the rooms that read it.
+//! All open connections by slot, and those that are over but wait for keys: each event of a stream goes to its connection.
 
-use crate::base::{Counts, Dir, ExId, Keyer, Limits, Stamp, Via};
-use crate::http::{self, Memo};
-use crate::mcp::{Conduit, ConduitKind, Observer, Peers, Seen};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::order::Order;
+use super::stream::{self, Desk, Stream};
+use crate::base::{ConnId, Count, Counts, Keyer, Limits, Stamp, Ts};
+use crate::http::Memo;
+use crate::mcp::Seen;
 use crate::tcp::{Conn, Receiver, StreamEvent};
-use crate::tls::{self, KeyLog, Probe, Workbench};
+use crate::tls::{KeyLog, Workbench};
 
-/// All open connections, by slot.
+/// All connections.
 pub(super) struct Streams {
     slots: Vec<Option<Box<Stream>>>,
-    shared: Shared,
-    bench: Workbench,
+    /// Closed connections whose records wait for keys.
+    late: BTreeMap<ConnId, Box<Stream>>,
+    /// Connections that wait for keys, by the packet of the first record that waits. Empty once all keys are known.
+    waits: BTreeSet<(Stamp, ConnId, Place)>,
+    desk: Desk,
     keys: KeyLog,
+    met_tls: bool,
+    /// What was seen after something that waits for keys.
+    order: Order,
     /// What was seen and not yet taken.
     pub(super) seen: Vec<Seen>,
 }
 
-/// What every connection's HTTP borrows.
-struct Shared {
-    keyer: Keyer,
-    limits: Limits,
-    counts: Counts,
-    mcp_counts: Counts,
-    memo: Memo,
-}
-
-/// A connection.
-struct Stream {
-    carries: Carries,
-    http: http::Connection,
-    observer: Observer,
-    spoke: [bool; 2],
-    last: Stamp,
-}
-
-/// What a connection was found to carry.
-enum Carries {
-    /// Nothing yet.
-    Nothing,
-    /// Bytes that are read as HTTP, or found not to be.
-    Plain,
-    /// TLS.
-    Tls(Box<tls::Connection>, Told),
-}
-
-/// What was said of a TLS connection that can't be read.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Told {
-    open: bool,
+/// Where a connection that waits is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Slot(usize),
+    Late,
 }
 
 impl Streams {
     pub(super) fn new(keyer: Keyer, limits: &Limits) -> Streams {
-        let mut keys = KeyLog::new(limits);
-        keys.complete();
-        let shared = Shared { keyer, limits: limits.clone(), counts: Counts::default(), mcp_counts: Counts::default(), memo: Memo::new() };
-        Streams { slots: Vec::new(), shared, bench: Workbench::new(limits), keys, seen: Vec::new() }
+        let desk = Desk {
+            keyer,
+            limits: limits.clone(),
+            counts: Counts::default(),
+            mcp_counts: Counts::default(),
+            memo: Memo::new(),
+            bench: Workbench::new(limits),
+            marks: Vec::new(),
+        };
+        let keys = KeyLog::new(limits);
+        Streams {
+            slots: Vec::new(),
+            late: BTreeMap::new(),
+            waits: BTreeSet::new(),
+            desk,
+            keys,
+            met_tls: false,
+            order: Order::default(),
+            seen: Vec::new(),
+        }
     }
 
-    /// TLS secrets, in NSS key log format.
+    /// Secrets of key logs, read beforehand, and what was counted while reading them.
+    pub(super) fn key_log(&mut self, keys: KeyLog, counts: &Counts) {
+        self.keys = keys;
+        self.desk.bench.counts.merge(counts);
+    }
+
+    /// TLS secrets, in NSS key log format: what waits for them is read now.
     pub(super) fn secrets(&mut self, text: &[u8]) {
-        self.keys.block(text, &mut self.bench.counts);
+        self.keys.block(text, &mut self.desk.bench.counts);
+        for wait in self.waits.clone() {
+            self.retry(wait, false);
+        }
+    }
+
+    /// No more secrets will come: nothing waits any longer.
+    pub(super) fn complete(&mut self) {
+        self.keys.complete();
+        while let Some(wait) = self.waits.first().copied() {
+            self.retry(wait, true);
+        }
+    }
+
+    /// Whether TLS was met, so that secrets matter.
+    pub(super) fn met_tls(&self) -> bool {
+        self.met_tls
+    }
+
+    /// Packet time has come to `now`: keys that did not come by now are not waited for.
+    pub(super) fn tick(&mut self, now: Ts) {
+        let patience = i64::try_from(self.desk.limits.tls_pending_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+        while let Some(wait) = self.waits.first().copied().filter(|(at, ..)| now.since(at.ts) > patience) {
+            self.retry(wait, true);
+        }
+    }
+
+    /// The packet time up to which everything was seen that can be: that of the first record that waits for keys.
+    pub(super) fn held_since(&self) -> Option<Ts> {
+        self.waits.first().map(|(at, ..)| at.ts)
     }
 
     /// What was counted so far.
     pub(super) fn counts(&self) -> Counts {
-        let mut counts = self.shared.counts.clone();
-        counts.merge(&self.shared.mcp_counts);
-        counts.merge(&self.bench.counts);
+        let mut counts = self.desk.counts.clone();
+        counts.merge(&self.desk.mcp_counts);
+        counts.merge(&self.desk.bench.counts);
         counts
+    }
+
+    /// Tries again what waits, and lets go of what cannot be read if nothing more is hoped for.
+    fn retry(&mut self, wait: (Stamp, ConnId, Place), give_up: bool) {
+        self.waits.remove(&wait);
+        let (_, id, place) = wait;
+        let stream = match place {
+            Place::Slot(slot) => self.slots.get_mut(slot).and_then(Option::take),
+            Place::Late => self.late.remove(&id),
+        };
+        let Some(mut stream) = stream else { return };
+        let from = self.seen.len();
+        stream.retry(give_up, &mut self.desk, &self.keys, &mut self.seen);
+        self.order.take(&mut self.seen, from, &self.desk.marks, stream.last());
+        match (place, stream.note_wait(None)) {
+            (Place::Slot(at), now) => {
+                self.waits.extend(now.map(|now| (now, id, place)));
+                if let Some(slot) = self.slots.get_mut(at) {
+                    *slot = Some(stream);
+                }
+            }
+            (Place::Late, Some(now)) => {
+                self.waits.insert((now, id, place));
+                self.late.insert(id, stream);
+            }
+            (Place::Late, None) => {}
+        }
+        self.order.release(self.waits.first().map(|(at, ..)| *at), &mut self.seen);
+    }
+
+    /// Gives out what comes before all that waits. Where too much comes after it, the one longest waiting is given up.
+    fn keep_order(&mut self) {
+        self.order.release(self.waits.first().map(|(at, ..)| *at), &mut self.seen);
+        while let Some(wait) = self.waits.first().copied().filter(|_| self.order.len() > self.desk.limits.tls_pending_events) {
+            self.desk.bench.counts.bump(Count::TlsPendingLimit);
+            self.retry(wait, true);
+        }
+    }
+
+    /// A connection is over, but its records wait for keys.
+    fn keep(&mut self, id: ConnId, since: Stamp, stream: Box<Stream>) {
+        self.waits.insert((since, id, Place::Late));
+        self.late.insert(id, stream);
+        if self.late.len() > self.desk.limits.tls_pending_connections
+            && let Some(wait) = self.waits.iter().find(|(_, _, place)| *place == Place::Late).copied()
+        {
+            self.desk.bench.counts.bump(Count::TlsPendingLimit);
+            self.retry(wait, true);
+        }
     }
 }
 
@@ -84,130 +167,33 @@ impl Receiver for Streams {
         }
         let Some(stream) = slot else { return };
         let from = self.seen.len();
-        stream.on_stream(conn, event, &mut self.shared, &mut self.bench, &self.keys, &mut self.seen);
-        stream.name(conn, self.seen.get_mut(from..).unwrap_or_default());
-        if let Some(conduit) = stream.conduit(conn, event) {
-            self.seen.push(Seen::Conduit(Box::new(conduit)));
+        stream.on_stream(conn, event, &mut self.desk, &self.keys, &mut self.seen);
+        if !self.order.is_empty() || !self.waits.is_empty() {
+            let marks = if stream.is_tls() { self.desk.marks.as_slice() } else { &[] };
+            self.order.take(&mut self.seen, from, marks, stream::at(event).unwrap_or_default());
         }
-        if matches!(event, StreamEvent::Closed { .. }) {
+        let closed = matches!(event, StreamEvent::Closed { .. });
+        if stream.is_tls() {
+            self.met_tls = true;
+            let before = stream.waits().map(|since| (since, conn.id, Place::Slot(conn.slot)));
+            let now = if self.keys.is_complete() { None } else { stream.note_wait(Some(conn)) };
+            if let Some(before) = before {
+                self.waits.remove(&before);
+            }
+            match now {
+                Some(since) if closed => {
+                    if let Some(stream) = slot.take() {
+                        self.keep(conn.id, since, stream);
+                    }
+                }
+                now => self.waits.extend(now.map(|since| (since, conn.id, Place::Slot(conn.slot)))),
+            }
+        }
+        if closed && let Some(slot) = self.slots.get_mut(conn.slot) {
             *slot = None;
         }
-    }
-}
-
-impl Stream {
-    fn new(conn: &Conn) -> Stream {
-        Stream {
-            carries: Carries::Nothing,
-            http: http::Connection::new(),
-            observer: Observer::new(conn.id, peers(conn, Dir::AtoB, Via::Packets)),
-            spoke: [false; 2],
-            last: conn.opened,
+        if !self.order.is_empty() {
+            self.keep_order();
         }
-    }
-
-    fn on_stream(
-        &mut self,
-        conn: &Conn,
-        event: StreamEvent<'_>,
-        shared: &mut Shared,
-        bench: &mut Workbench,
-        keys: &KeyLog,
-        seen: &mut Vec<Seen>,
-    ) {
-        if let StreamEvent::Data { dir, bytes, at } = event {
-            self.last = at;
-            if let Some(spoke) = self.spoke.get_mut(dir.index()) {
-                *spoke = true;
-            }
-            if matches!(self.carries, Carries::Nothing) {
-                self.carries = match tls::sniff(bytes) {
-                    Probe::Hello | Probe::Records => Carries::Tls(Box::default(), Told::default()),
-                    Probe::No | Probe::Unsure => Carries::Plain,
-                };
-            }
-        }
-        let Stream { carries, http, observer, .. } = self;
-        let mut read = |event: StreamEvent<'_>| {
-            let Shared { keyer, limits, counts, mcp_counts, memo } = &mut *shared;
-            let mut cx = http::Context { keyer, limits, counts, memo };
-            http.on_stream(conn, event, &mut cx, &mut observer.listen(keyer, limits, mcp_counts, seen));
-        };
-        let Carries::Tls(tls, _) = carries else { return read(event) };
-        let mut cx = tls::Context { bench, keys, out: &mut read };
-        match event {
-            StreamEvent::Opened => {}
-            StreamEvent::Data { dir, bytes, at } => tls.data(dir, bytes, at, &mut cx),
-            StreamEvent::Gap { dir, gap, at } => tls.gap(dir, gap, at, &mut cx),
-            StreamEvent::Finished { dir, at } => tls.finished(dir, at, &mut cx),
-            StreamEvent::Closed { how, at } => {
-                if !tls.closed(how, at, &mut cx) {
-                    tls.give_up(&mut cx);
-                }
-            }
-        }
-    }
-
-    /// Which side is the client may show with the very bytes that are its first request.
-    fn name(&self, conn: &Conn, seen: &mut [Seen]) {
-        for seen in seen {
-            if let Seen::Asked(exchange) = seen {
-                exchange.peers = self.peers(conn);
-            }
-        }
-    }
-
-    fn peers(&self, conn: &Conn) -> Peers {
-        let via = if matches!(&self.carries, Carries::Tls(..)) { Via::TlsKeylog } else { Via::Packets };
-        let client = match &self.carries {
-            Carries::Tls(tls, _) => self.http.client_dir().or(tls.facts().client),
-            _ => self.http.client_dir(),
-        };
-        peers(conn, client.unwrap_or(Dir::AtoB), via)
-    }
-
-    /// What a connection that can't be read has to say for itself.
-    fn conduit(&mut self, conn: &Conn, event: StreamEvent<'_>) -> Option<Conduit> {
-        let close = match event {
-            StreamEvent::Closed { how, at } => Some((how, at)),
-            _ => None,
-        };
-        let kind = match &mut self.carries {
-            Carries::Nothing => close.filter(|_| conn.opener_known).map(|_| ConduitKind::NoData)?,
-            Carries::Plain => return None,
-            Carries::Tls(tls, told) => {
-                let facts = tls.facts();
-                // One word when the server first answers, one at the end: between the two nothing changes that matters.
-                let answered = facts.first_answer.is_some();
-                if facts.decrypted || close.is_none() && (told.open || !answered) {
-                    return None;
-                }
-                told.open = true;
-                ConduitKind::Tls {
-                    server_name: facts.server_name,
-                    alpn: facts.alpn,
-                    failed: facts.failed,
-                    bytes: facts.bytes,
-                    first_answer: facts.first_answer,
-                }
-            }
-        };
-        let last = close.map_or(self.last, |(_, at)| if self.spoke == [false; 2] { at } else { self.last });
-        Some(Conduit {
-            peers: self.peers(conn),
-            id: ExId { conn: conn.id, n: 0 },
-            start: conn.opened,
-            last,
-            close: close.map(|(how, _)| how),
-            kind,
-        })
-    }
-}
-
-fn peers(conn: &Conn, client: Dir, via: Via) -> Peers {
-    let [a, b] = conn.aliases.clone();
-    match client {
-        Dir::AtoB => Peers { client: conn.a, server: conn.b, client_aliases: a, server_aliases: b, via },
-        Dir::BtoA => Peers { client: conn.b, server: conn.a, client_aliases: b, server_aliases: a, via },
     }
 }

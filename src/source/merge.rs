@@ -9,7 +9,7 @@ use super::file::Progress;
 use super::input::{Input, Packet};
 use super::plan::{FileInfo, Ignored, Stream, open};
 use crate::base::{Limits, Stamp, Ts};
-use crate::capfile::{Block, Damage, Flaw};
+use crate::capfile::{Block, Damage, Flaw, Reader};
 
 /// The planned inputs, read one thing at a time.
 pub struct Inputs {
@@ -25,9 +25,24 @@ pub struct Inputs {
     open: Vec<Open>,
     /// Which of `open` is shown.
     shown: Option<usize>,
+    /// Of each file.
+    secrets: Vec<Secrets>,
     /// A file that could not be opened any more.
     failed: Option<(u16, Damage)>,
     ord: u64,
+}
+
+/// How far the secrets of a file have been told.
+#[derive(Clone, Copy, Default)]
+struct Secrets {
+    /// Blocks of them that the reading has come to.
+    met: u64,
+    /// Blocks that were told ahead of it.
+    ahead: u64,
+    /// Standard input or a pipe: it can't be read ahead.
+    pipe: bool,
+    /// What kind of file it is allows for secrets.
+    possible: bool,
 }
 
 /// An open file, standing on its next block.
@@ -51,6 +66,12 @@ impl Inputs {
         progress: Progress,
         limits: &Limits,
     ) -> Inputs {
+        let of = |stream: &Option<Stream>| Secrets {
+            pipe: stream.is_some(),
+            possible: stream.as_ref().is_none_or(Reader::may_hold_secrets),
+            ..Secrets::default()
+        };
+        let secrets = found.iter().map(|(_, stream)| of(stream)).collect();
         let (files, streams) = found.into_iter().unzip();
         Inputs {
             files,
@@ -63,6 +84,7 @@ impl Inputs {
             opened: 0,
             open: Vec::new(),
             shown: None,
+            secrets,
             failed: None,
             ord: 0,
         }
@@ -86,6 +108,27 @@ impl Inputs {
     /// How far the reading has come.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// Reads ahead for TLS secrets that are still to come, which [`Inputs::next`] then passes over: a capture may hold them long after
+    /// the packets that need them. False where there may be more, since a pipe cannot be read ahead.
+    pub fn secrets_ahead(&mut self, mut tell: impl FnMut(&[u8])) -> bool {
+        for (info, secrets) in self.files.iter().zip(&mut self.secrets).filter(|(_, secrets)| secrets.possible && !secrets.pipe) {
+            // What cannot be opened or read any more is told when its packets' turn comes.
+            let Ok((mut stream, _)) = open(&info.path, &Progress::default(), &self.limits) else { continue };
+            secrets.possible = stream.may_hold_secrets();
+            let mut met = 0;
+            while secrets.possible && stream.step() {
+                if let Some(Block::Secrets(text)) = stream.block() {
+                    met += 1;
+                    if met > secrets.met.max(secrets.ahead) {
+                        secrets.ahead = met;
+                        tell(text);
+                    }
+                }
+            }
+        }
+        !self.secrets.iter().any(|secrets| secrets.pipe && secrets.possible)
     }
 
     /// The next thing in order of time.
@@ -166,6 +209,13 @@ impl Inputs {
                     let iface = open.iface(stats.iface);
                     open.lost = self.tally.stats(open.file, iface, &stats);
                     if open.lost > 0 {
+                        return;
+                    }
+                }
+                Some(Block::Secrets(_)) => {
+                    let Some(secrets) = self.secrets.get_mut(usize::from(open.file)) else { return };
+                    secrets.met += 1;
+                    if secrets.met > secrets.ahead {
                         return;
                     }
                 }

@@ -193,6 +193,38 @@ fn secrets_come_before_packets_and_losses_are_told_once() {
 }
 
 #[test]
+fn secrets_can_be_read_ahead_and_are_told_once() {
+    let dir = TempDir::new().unwrap();
+    let file = |name: &str, first: i64| {
+        let mut writer = Writer::new(Vec::new(), "test", None).unwrap();
+        writer.interface(1, 0, None).unwrap();
+        for n in 0..3 {
+            writer.secrets(format!("{name}{n}").as_bytes()).unwrap();
+            writer.packet(0, Ts(first + n), b"x", 1, None).unwrap();
+        }
+        writer.secrets(format!("{name}3").as_bytes()).unwrap();
+        write(&dir, name, &writer.finish().unwrap())
+    };
+    let paths = [file("a", 5), file("b", 10), write(&dir, "c", &made(&[20], ""))];
+    for at in 0..9 {
+        let mut inputs = planned(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
+        let (mut told, mut n) = (Vec::new(), 0);
+        loop {
+            if n == at {
+                assert!(inputs.secrets_ahead(|text| told.push(String::from_utf8_lossy(text).into_owned())), "files hold no more");
+            }
+            n += 1;
+            match inputs.next() {
+                Some(Input::Secrets(text)) => told.push(String::from_utf8_lossy(text).into_owned()),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        assert_eq!(told, ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"], "{at}");
+    }
+}
+
+#[test]
 fn a_file_that_vanishes_after_planning_is_damage() {
     let dir = TempDir::new().unwrap();
     let a = write(&dir, "a", &made(&[10], ""));

@@ -1,6 +1,6 @@
 //! One TLS connection: what the stream says of each direction comes in and is taken to the right place.
 
-use crate::base::{Cause, Count, Dir, Gap, Stamp};
+use crate::base::{Cause, Count, Dir, Gap, Stamp, Ts};
 use crate::tcp::{Close, StreamEvent};
 
 use super::facts::{Facts, Volume, version};
@@ -87,12 +87,11 @@ impl Connection {
 
     /// A direction has ended in order.
     pub fn finished(&mut self, dir: Dir, at: Stamp, cx: &mut Context<'_>) {
-        self.find(dir, true, cx);
-        self.half(dir).framer = Framer::default();
-        if self.half(dir).waiting.is_empty() {
-            self.finish(dir, at, cx);
-        } else {
+        self.end(dir, Cause::Garbled, at, cx);
+        if self.is_waiting() {
             self.hold(dir, Item::Finished(at), cx);
+        } else {
+            self.finish(dir, at, cx);
         }
         self.lost_hello(dir);
         self.settle(cx);
@@ -102,8 +101,7 @@ impl Connection {
     /// connection for as long as seems fit, tell it with [`Connection::keys_added`], and let it go with [`Connection::give_up`].
     pub fn closed(&mut self, how: Close, at: Stamp, cx: &mut Context<'_>) -> bool {
         for dir in [Dir::AtoB, Dir::BtoA] {
-            self.find(dir, true, cx);
-            self.half(dir).framer = Framer::default();
+            self.end(dir, if how == Close::CaptureEnd { Cause::After } else { Cause::Garbled }, at, cx);
         }
         self.infer_failure(how);
         self.no_more_hello();
@@ -121,8 +119,9 @@ impl Connection {
     /// No key will come for what waits: it becomes holes, and a closed connection says that it is over.
     pub fn give_up(&mut self, cx: &mut Context<'_>) {
         self.retry(cx);
-        while let Some(dir) = self.first_waiting([false; 2]) {
+        while let Some(dir) = self.first_waiting() {
             self.give_up_first(dir, cx);
+            self.retry(cx);
         }
         self.end_if_done(cx);
     }
@@ -137,6 +136,27 @@ impl Connection {
     /// Whether records wait for keys.
     pub fn is_waiting(&self) -> bool {
         self.halves.iter().any(|half| !half.waiting.is_empty())
+    }
+
+    /// Whether records could be opened.
+    pub fn is_decrypted(&self) -> bool {
+        self.decrypted
+    }
+
+    /// When something was sealed for the first time: from then on requests may be on their way.
+    pub fn sealed_since(&self) -> Option<Ts> {
+        self.volume.began
+    }
+
+    /// Whether there are holes in it, so that requests and answers may have been missed.
+    pub fn is_lossy(&self) -> bool {
+        self.lossy
+    }
+
+    /// The packet of the first record that waits for keys.
+    pub fn waiting_since(&self) -> Option<Stamp> {
+        let [a, b] = &self.halves;
+        [a, b].into_iter().filter_map(|half| half.waiting.first()).min()
     }
 
     /// What is known by now.
@@ -188,6 +208,9 @@ impl Connection {
                 }
                 Next::Nothing => {
                     let begun = self.half(dir).framer.begun();
+                    if begun.is_some_and(|head| head.kind == kind::APPLICATION_DATA) {
+                        self.volume.began.get_or_insert(at.ts);
+                    }
                     if begun.is_some_and(|head| self.passes_over(dir, head, cx.keys)) {
                         self.half(dir).framer.skip_rest().into_iter().for_each(|head| self.opaque_record(dir, head, at, cx));
                     }
@@ -209,13 +232,23 @@ impl Connection {
         }
     }
 
+    /// No more bytes will come in this direction: a record that has begun and not ended is missing.
+    fn end(&mut self, dir: Dir, cause: Cause, at: Stamp, cx: &mut Context<'_>) {
+        self.find(dir, true, cx);
+        if std::mem::take(&mut self.half(dir).framer).is_within() {
+            self.hole(dir, cause, at, cx);
+        }
+    }
+
     /// How many bytes of plaintext a hole cost nobody knows: only why is passed on.
     fn hole(&mut self, dir: Dir, cause: Cause, at: Stamp, cx: &mut Context<'_>) {
-        if self.half(dir).waiting.is_empty() {
-            self.lose(dir, cause, at, cx);
-        } else {
+        // At once, also where the hole has to wait: a handshake that was not seen whole is not said to have failed.
+        self.lossy = true;
+        if self.is_waiting() {
             self.lost_hello(dir);
             self.hold(dir, Item::Gap(cause, at), cx);
+        } else {
+            self.lose(dir, cause, at, cx);
         }
     }
 
@@ -225,7 +258,8 @@ impl Connection {
             return self.plain(dir, head, body, at, cx);
         }
         self.note(dir, head, at);
-        if self.half(dir).waiting.is_empty() {
+        // What can be read waits for what can't be yet, in either direction: no answer overtakes its request.
+        if !self.is_waiting() {
             if let Some(found) = self.open(dir, head, body, cx.keys) {
                 return self.deliver(dir, &found, body, at, cx);
             }
@@ -267,7 +301,7 @@ impl Connection {
             if certain {
                 self.record(dir, head, body, at, cx);
                 self.half(dir).framer.accept(head);
-            } else if self.half(dir).waiting.is_empty()
+            } else if !self.is_waiting()
                 && let Some(found) = self.open(dir, head, body, cx.keys)
             {
                 self.note(dir, head, at);
@@ -287,8 +321,11 @@ impl Connection {
         if over(self.half(dir), cx) {
             cx.bench.counts.bump(Count::TlsPendingLimit);
         }
-        while over(self.half(dir), cx) && !self.half(dir).waiting.is_empty() {
-            self.give_up_first(dir, cx);
+        while over(self.half(dir), cx)
+            && let Some(first) = self.first_waiting()
+        {
+            self.give_up_first(first, cx);
+            self.retry(cx);
         }
     }
 
@@ -301,10 +338,9 @@ impl Connection {
         }
     }
 
-    /// Tries what waits, in the order in which it was seen, so that no answer overtakes its request.
+    /// Tries what waits, in the order in which it was seen, up to the first that must go on waiting.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
-        let mut stuck = [false; 2];
-        while let Some(dir) = self.first_waiting(stuck) {
+        while let Some(dir) = self.first_waiting() {
             let Some(item) = self.half(dir).waiting.pop(&mut cx.bench.held) else { return };
             let Item::Record(head, mut body, at) = item else {
                 self.half(dir).waiting.put_back(item, &mut cx.bench.held);
@@ -314,21 +350,17 @@ impl Connection {
             if let Some(found) = self.open(dir, head, &mut body, cx.keys) {
                 self.deliver(dir, &found, &mut body, at, cx);
             } else if self.may_open_later(dir, cx.keys) {
-                self.half(dir).waiting.put_back(Item::Record(head, body, at), &mut cx.bench.held);
-                if let Some(stuck) = stuck.get_mut(dir.index()) {
-                    *stuck = true;
-                }
+                return self.half(dir).waiting.put_back(Item::Record(head, body, at), &mut cx.bench.held);
             } else {
                 self.opaque(dir, at, cx);
             }
         }
     }
 
-    fn first_waiting(&self, stuck: [bool; 2]) -> Option<Dir> {
+    /// The direction of what has waited longest.
+    fn first_waiting(&self) -> Option<Dir> {
         let [a, b] = &self.halves;
-        let [a_stuck, b_stuck] = stuck;
-        let first = |half: &Half, stuck: bool| half.waiting.first().filter(|_| !stuck);
-        match (first(a, a_stuck), first(b, b_stuck)) {
+        match (a.waiting.first(), b.waiting.first()) {
             (Some(a), Some(b)) => Some(if a <= b { Dir::AtoB } else { Dir::BtoA }),
             (Some(_), None) => Some(Dir::AtoB),
             (None, Some(_)) => Some(Dir::BtoA),

@@ -36,6 +36,8 @@ pub(super) struct Volume {
     records: [u64; 2],
     /// Length of the client's first sealed record.
     first: u16,
+    /// When something was sealed for the first time.
+    pub(super) began: Option<Ts>,
     outside: Seen,
     inside: Seen,
 }
@@ -60,6 +62,7 @@ impl Seen {
 impl Volume {
     /// A sealed record of application data, so it says.
     pub(super) fn sealed(&mut self, side: usize, tls13: bool, head: Head, ts: Ts) {
+        self.began.get_or_insert(ts);
         if let Some(records) = self.records.get_mut(side) {
             *records = records.saturating_add(1);
         }

@@ -154,6 +154,11 @@ impl Framer {
         Head::of(&self.buf).filter(|_| !self.is_buffered())
     }
 
+    /// Whether a record has begun and not ended.
+    pub(super) fn is_within(&self) -> bool {
+        !self.buf.is_empty() || self.skip > 0
+    }
+
     /// Passes over the rest of the record of which the beginning is kept.
     pub(super) fn skip_rest(&mut self) -> Option<Head> {
         let head = self.begun()?;

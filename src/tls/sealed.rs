@@ -92,7 +92,7 @@ impl Connection {
     /// A hole in the packets.
     pub(super) fn lose(&mut self, dir: Dir, cause: Cause, at: Stamp, cx: &mut Context<'_>) {
         self.lost_hello(dir);
-        (self.half(dir).holed, self.lossy) = (true, true);
+        self.half(dir).holed = true;
         self.half(dir).messages.lose();
         self.missing(dir, cause, at, cx);
     }
@@ -200,7 +200,8 @@ impl Connection {
     /// Whether early data may be missing before the client's first other record of plaintext.
     fn early_unknown(&self, dir: Dir) -> bool {
         let early = &self.handshake.early;
-        let offered = self.handshake.client.as_ref().is_some_and(|hello| hello.early);
+        // Nobody knows what a ClientHello offered that was not seen.
+        let offered = self.handshake.client.as_ref().is_none_or(|hello| hello.early);
         self.client == Some(dir) && offered && !early.done && early.accepted != Some(false)
     }
 }

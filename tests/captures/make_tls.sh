@@ -1,6 +1,7 @@
 #!/bin/bash
-# Records the TLS captures of captures/tls/ on the loopback interface, each with its key log, with the OpenSSL tools, curl and
-# Python. Needs root (tcpdump), OpenSSL 3 or later, curl, python3. Certificates, keys and contents are made up here.
+# Records the TLS captures of captures/tls/ on the loopback interface, each with its key log, with the OpenSSL tools, curl, Python,
+# node and rustls (rustls-client/, built here). Needs root (tcpdump), OpenSSL 3 or later, curl, python3, node, cargo. Certificates,
+# keys and contents are made up here.
 #
 #   tests/captures/make_tls.sh [name...]      all, or only these
 set -eu
@@ -141,9 +142,127 @@ P
     stop
 }
 
+# Asks for a file, and for another over the same connection.
+asked() { SSLKEYLOGFILE=$keys curl -s --cacert cert.pem --resolve upstream.test:$port:127.0.0.1 "$@" https://upstream.test:$port/list.json -o /dev/null || true; }
+curl-tls12() { serve -WWW; asked --http1.0 --tls-max 1.2; stop; }
+curl-tls12-chacha20() { serve -WWW; asked --http1.0 --tls-max 1.2 --ciphers ECDHE-RSA-CHACHA20-POLY1305; stop; }
+curl-tls12-cbc() { serve -WWW; asked --http1.0 --tls-max 1.2 --ciphers ECDHE-RSA-AES128-SHA; stop; }
+curl-tls13-aes128() { serve -WWW; asked --http1.0 --tls13-ciphers TLS_AES_128_GCM_SHA256; stop; }
+curl-tls13-chacha20() { serve -WWW; asked --http1.0 --tls13-ciphers TLS_CHACHA20_POLY1305_SHA256; stop; }
+curl-tls13-retry() { serve -WWW -groups P-384; asked --http1.0 --curves X25519:P-384; stop; }
+
+# python VERSION SUITE: a client and a server, two connections of which the second resumes the first's session.
+python() {
+    python3 - "$port" "$keys" "$@" <<'P'
+import socket, ssl, sys, threading
+port, keys, version, suite = int(sys.argv[1]), *sys.argv[2:5]
+server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile="cert.pem")
+server.load_cert_chain("cert.pem", "key.pem")
+client.keylog_filename = keys
+for context in server, client:
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    if suite != "-":
+        context.set_ciphers(suite)
+listener = socket.create_server(("127.0.0.1", port))
+def serve():
+    for _ in range(2):
+        with server.wrap_socket(listener.accept()[0], server_side=True) as tls:
+            for body in "s" * 40000, '{"tools":[]}':
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n"):
+                    asked += tls.recv(4096)
+                tls.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            tls.unwrap()
+serving = threading.Thread(target=serve)
+serving.start()
+session = None
+for _ in range(2):
+    with client.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="upstream.test", session=session) as tls:
+        for size in 40000, 12:
+            tls.sendall(b"POST /mcp HTTP/1.1\r\nHost: upstream.test\r\nContent-Length: 0\r\n\r\n")
+            got = b""
+            while len(got.partition(b"\r\n\r\n")[2]) < size:
+                got += tls.recv(65536)
+        session = tls.session
+        try:
+            tls.unwrap()
+        except OSError:
+            pass
+serving.join()
+P
+}
+python-tls13() { python TLSv1_3 -; }
+python-tls12() { python TLSv1_2 -; }
+python-tls12-cbc() { python TLSv1_2 ECDHE-RSA-AES256-SHA384; }
+
+# node VERSION PROTOCOL: a client and a server, two requests on each of two connections.
+node_talks() {
+    node - "$port" "$keys" "$@" <<'N'
+const [port, keys, version, protocol] = process.argv.slice(2), fs = require("fs"), https = require("https"), http2 = require("http2");
+const log = (line) => fs.appendFileSync(keys, line), [key, cert] = ["key.pem", "cert.pem"].map((name) => fs.readFileSync(name));
+const common = { minVersion: version, maxVersion: version, key, cert, ca: cert, servername: "upstream.test" };
+const body = "n".repeat(20000), seconds = (n) => new Promise((done) => setTimeout(done, n * 1000));
+async function one() {
+    const server = https.createServer(common, (_, answer) => answer.end(body)).listen(port);
+    const agent = new https.Agent({ ...common, keepAlive: true, maxSockets: 1 });
+    agent.on("keylog", log);
+    for (let n = 0; n < 4; n++) {
+        await new Promise((done) => https.get({ agent, port, host: "127.0.0.1", path: "/" + n }, (got) => got.on("end", done).resume()));
+        if (n == 1) { agent.destroy(); await seconds(0.2); }
+    }
+    agent.destroy();
+    server.close();
+}
+async function two() {
+    const server = http2.createSecureServer(common).listen(port);
+    server.on("stream", (stream) => { stream.respond({ ":status": 200 }); stream.end(body); });
+    const client = http2.connect("https://127.0.0.1:" + port, common);
+    client.once("connect", (_, socket) => {});
+    client.socket?.on?.("keylog", log);
+    server.on("keylog", log);
+    await Promise.all([1, 2, 3].map((n) => new Promise((done) => client.request({ ":path": "/" + n }).on("end", done).resume())));
+    client.close();
+    server.close();
+}
+(protocol == "h2" ? two() : one()).then(() => seconds(0.3)).then(() => process.exit(0));
+N
+}
+node-tls13() { node_talks TLSv1.3 http/1.1; }
+node-tls12() { node_talks TLSv1.2 http/1.1; }
+node-h2() { node_talks TLSv1.3 h2; }
+
+# rustls FILE WORD...: see rustls-client/src/main.rs.
+rustls() {
+    [ -x "$work/rustls-client" ] || {
+        cargo build --quiet --release --manifest-path "$here/tests/captures/rustls-client/Cargo.toml" --target-dir "${RUSTLS_TARGET:-$work/target}"
+        cp "${RUSTLS_TARGET:-$work/target}/release/rustls-client" "$work/"
+    }
+    SSLKEYLOGFILE=$keys "$work/rustls-client" "$port" "$@"
+}
+rustls-one() { serve -WWW; rustls large.txt "$@" || true; stop; }
+rustls-tls13-aes128() { rustls-one TLS13_AES_128_GCM_SHA256; }
+rustls-tls13-aes256() { rustls-one TLS13_AES_256_GCM_SHA384; }
+rustls-tls13-chacha20() { rustls-one TLS13_CHACHA20_POLY1305_SHA256; }
+rustls-tls12-aes128() { rustls-one tls12 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256; }
+rustls-tls12-chacha20() { rustls-one tls12 TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256; }
+rustls-resumed() { rustls-one resumed; }
+rustls-tls12-resumed() { rustls-one tls12 resumed; }
+rustls-small() { rustls-one small; }
+rustls-key-update() { rustls-one update; }
+rustls-early() {
+    openssl s_server -accept $port -cert cert.pem -key key.pem -tls1_3 -quiet -early_data -max_early_data 4096 -no_anti_replay < /dev/null > server.log 2>&1 & server=$!
+    sleep 0.4
+    rustls list.json early || true
+    stop
+}
+
 for name in tls13-aes128 tls13-huge tls12-huge tls13-aes256 tls13-chacha20 tls13-ccm tls13-padding tls13-fragments tls13-retry tls13-no-middlebox \
     tls12-aes128 tls12-aes256 tls12-chacha20 tls12-dhe tls12-rsa tls12-cbc-sha1 tls12-cbc-sha256 tls12-cbc-sha384 tls12-cbc-mac-first tls12-ccm tls11 \
     tls13-key-update tls13-resumed tls12-resumed tls12-renegotiated tls13-early tls13-early-refused \
-    tls13-unknown-ca tls12-unknown-ca tls13-no-shared-suite curl-tls13 python-alpn; do
+    tls13-unknown-ca tls12-unknown-ca tls13-no-shared-suite curl-tls13 python-alpn \
+    curl-tls12 curl-tls12-chacha20 curl-tls12-cbc curl-tls13-aes128 curl-tls13-chacha20 curl-tls13-retry \
+    python-tls13 python-tls12 python-tls12-cbc node-tls13 node-tls12 node-h2 \
+    rustls-tls13-aes128 rustls-tls13-aes256 rustls-tls13-chacha20 rustls-tls12-aes128 rustls-tls12-chacha20 rustls-resumed \
+    rustls-tls12-resumed rustls-small rustls-key-update rustls-early; do
     capture $name $name
 done

@@ -19,9 +19,11 @@ fn all() -> Vec<PathBuf> {
         .flat_map(|folder| std::fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "pcap") && path.with_extension("keys").exists())
+        // Behind a gateway, handshakes fail among others that do not: tests/tls.rs holds what becomes of them.
+        .filter(|path| !path.to_string_lossy().contains("/gateway-"))
         .collect();
     all.sort();
-    assert!(all.len() > 30, "{}", all.len());
+    assert!(all.len() > 55, "{}", all.len());
     all
 }
 
@@ -308,8 +310,26 @@ fn compare_with_tshark(paths: &[PathBuf]) {
             // tshark also shows early data that the server refused to read.
             let refused = path.to_string_lossy().contains("early-refused");
             let same = |one: &[u8], ours: &[u8]| one == ours || refused && one.ends_with(ours);
-            let equal = theirs.iter().any(|[one, other]| same(one, up) && same(other, down) || same(one, down) && same(other, up));
-            assert!(equal, "{} {}: {} and {} bytes", path.display(), tcp.name, up.len(), down.len());
+            let what = format!("{} {}: {} and {} bytes", path.display(), tcp.name, up.len(), down.len());
+            let found = theirs.iter().find_map(|[one, other]| match () {
+                () if same(one, up) && same(other, down) => Some([one, other]),
+                () if same(one, down) && same(other, up) => Some([other, one]),
+                () => None,
+            });
+            let theirs = found.unwrap_or_else(|| panic!("{what}: not what tshark reads"));
+            // What is left of them when segments are missing, or the beginning.
+            let lossy = [(40, 1), (40, 20), (40, 39)].map(|(every, first)| run(tcp, &keys, |n| n % every == first));
+            let cut = [3, 5, 8, 13, 21, 34].map(|from| run(tcp, &keys, |n| n < from));
+            for rig in lossy.iter().chain(&cut) {
+                for (dir, theirs) in [Dir::AtoB, Dir::BtoA].into_iter().zip(theirs) {
+                    assert_parts(&rig.pieces(dir), theirs, &what);
+                    assert!(
+                        rig.pieces(dir).concat() == *theirs || rig.pieces(dir).len() > 1 || refused,
+                        "{what}: no hole is said: {:?}",
+                        rig.said
+                    );
+                }
+            }
         }
     }
 }
@@ -320,7 +340,9 @@ fn streams_are_equal_to_those_of_tshark() {
 }
 
 #[test]
-#[ignore = "takes half a minute"]
 fn all_streams_are_equal_to_those_of_tshark() {
+    if std::env::var_os("GATEWITNESS_TEST_ALL").is_none() {
+        return;
+    }
     compare_with_tshark(&all());
 }
