@@ -59,3 +59,12 @@ pub fn score_records(name: &str, records: &[u8]) -> serde_json::Value {
     assert!(scored.status.code() != Some(2), "{name}: {}", String::from_utf8_lossy(&scored.stderr));
     serde_json::from_slice(&scored.stdout).expect("the scorer prints JSON")
 }
+
+/// Whether the tests that need other programs are wanted (`tests/run --all`); says so where they are not.
+pub fn need_all(what: &str) -> bool {
+    let wanted = std::env::var_os("GATEWITNESS_TEST_ALL").is_some();
+    if !wanted {
+        eprintln!("SKIPPED, not shown by this run: {what} (tests/run --all)");
+    }
+    wanted
+}
