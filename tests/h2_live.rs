@@ -131,8 +131,15 @@ fn late(pcap: &Path) {
                 let true_of = |of: &&Shown| KEYS.iter().all(|key| one.0[*key].is_null() || one.0[*key] == of.0[*key]);
                 let near = free.iter().position(|of| true_of(of) && of.2 == one.2 + cut as u64);
                 let place = near.or_else(|| free.iter().position(true_of));
-                let place = place.unwrap_or_else(|| panic!("{pcap:?} from packet {cut}: {:?} is not true on {ports:?}", one.0));
-                let of = free.remove(place);
+                // A request and its answer may be told apart, where the answer could be read first.
+                let half = |of: &&Shown| true_of(of) && (one.0["status"].is_null() || one.0["method"].is_null() && one.0["path"].is_null());
+                let of = match place {
+                    Some(place) => free.remove(place),
+                    None => truth
+                        .iter()
+                        .find(half)
+                        .unwrap_or_else(|| panic!("{pcap:?} from packet {cut}: {:?} is not true on {ports:?}", one.0)),
+                };
                 if of.2 > cut as u64 {
                     known += KEYS.iter().filter(|key| one.0[**key] == of.0[**key]).count();
                 }

@@ -70,7 +70,8 @@ impl Streams {
         if awaited && (id.is_multiple_of(2) || (id <= self.highest && !self.open.contains_key(&id))) {
             return;
         }
-        let trailers = !awaited || (head.is_trailers() && self.lost_of(Part::Request).is_some());
+        let missed = self.lost_of(Part::Request);
+        let trailers = !awaited || (head.is_trailers() && missed.is_some());
         if !trailers {
             self.enter(id, Part::Request, out);
             self.highest = self.highest.max(id);
@@ -81,6 +82,10 @@ impl Streams {
             let (n, fields) = (stream.n, if head.end_stream { &[][..] } else { &head.fields });
             let make = |want, cx: &mut Cx<'_>| Body::new(n, Part::Request, want, fields, cx);
             stream.begin_request(head.request(out.cx), head.began, make, out);
+            // Its answer was told by itself, while nobody could read the request: not that there was none.
+            if let (true, Some(gap)) = (self.gone.contains(&id), missed) {
+                stream.end_response(End::Unseen(gap), out);
+            }
         } else if let (Some(gap), Some(stream)) = (head.torn, self.open.get_mut(&id)) {
             stream.request.lose(gap);
         }

@@ -206,6 +206,20 @@ fn no_answer_where_frames_are_missing_is_unseen_not_unanswered_by_the_server() {
 }
 
 #[test]
+fn a_request_that_is_found_behind_its_answer_is_not_called_unanswered() {
+    let mut talk = Talk::mid_stream();
+    talk.ask(3, END_STREAM, "/one");
+    talk.answer(3, END_STREAM, "200");
+    talk.answer(5, END_STREAM, "204");
+    // The second frame shows where the first begins.
+    talk.ask(7, END_STREAM, "/two");
+    talk.answer(7, END_STREAM, "200");
+    let unanswered = talk.close(Close::Finished).into_iter().filter(|call| matches!(call, Call::Unanswered(..)));
+    let before = Gap { len: None, cause: Cause::Before };
+    assert_eq!(unanswered.collect::<Vec<_>>(), [Call::Unanswered(2, End::Unseen(before))]);
+}
+
+#[test]
 fn a_late_start_reads_what_can_be_read() {
     // The first request and answer fill the tables before the capture begins.
     let mut talk = Talk::mid_stream();
