@@ -72,8 +72,14 @@ http {{
     root {root};
     location /refused {{ return 401 "no\\n"; }}
     location /moved {{ return 301 /file1.txt; }}
-    location /post {{ return 200 "posted\\n"; }}
+    location /post {{ proxy_pass http://unix:{WORK}/inner.sock; }}
+    location /early {{ return 200 "answered before the body was read\\n"; }}
     location /none {{ return 204; }}
+  }}
+  server {{
+    listen unix:{WORK}/inner.sock;
+    access_log off;
+    location / {{ return 200 "posted\\n"; }}
   }}
   server {{
     listen 127.0.0.1:{RELAY} http2;
@@ -305,7 +311,7 @@ def curl_tls(running, keys):
 def python_httpx(running, keys):
     log = nginx(running)
     paths = [f"/file{n}.txt" for n in range(12)] + ["/big.json", "/missing", "/refused"]
-    asked = httpx_client(f"http://127.0.0.1:{PLAIN}", paths, bodies=[(f"/post/{n}", b"b" * 2000 * n) for n in range(1, 5)])
+    asked = httpx_client(f"http://127.0.0.1:{PLAIN}", paths, bodies=[(f"/early/{n}", b"b" * 2000 * n) for n in range(1, 5)])
     return log, asked + httpx_client(f"https://127.0.0.1:{TLS13}", paths, keys)
 
 
