@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{gatewitness, need_all};
+use common::{gatewitness, need_all, venv};
 use serde_json::Value;
 
 #[test]
@@ -164,17 +164,6 @@ fn packets(bytes: &[u8]) -> Vec<usize> {
 
 fn bundled(name: &str) -> PathBuf {
     Path::new(ROOT).join(format!("captures/h2/{name}.pcap"))
-}
-
-/// A Python with packages from its registry, in an environment of its own under `target/`.
-fn venv(packages: &[&str]) -> PathBuf {
-    let folder = Path::new(ROOT).join("target/test-venv");
-    let run = |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
-    if !folder.join("bin/python").exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    }
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
-    folder.join("bin/python")
 }
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

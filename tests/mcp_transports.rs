@@ -1,12 +1,13 @@
 //! Every revision's way of moving messages, client to gateway to upstream: what the binary says of each request stands beside the
-//! capture (`tests/captures/make_mcp.py` writes both).
+//! capture (`tests/captures/make_mcp.py` writes both). The official SDK on all three sides is recorded by `make_mcp_sdk.py`, once for all
+//! and, under `GATEWITNESS_TEST_ALL`, afresh.
 
 mod common;
 
 use std::path::Path;
 use std::process::Command;
 
-use common::gatewitness;
+use common::{gatewitness, need_all, venv};
 use serde_json::Value;
 
 #[test]
@@ -59,6 +60,55 @@ fn recordings_are_what_the_script_writes() {
     }
 }
 
+#[test]
+fn the_official_sdk_is_understood() {
+    sdk(&folder());
+}
+
+#[test]
+fn the_official_sdk_is_understood_today() {
+    if !need_all("the official MCP SDK as client, gateway and server") {
+        return;
+    }
+    let made = tempfile::tempdir().expect("a temporary folder");
+    let python = venv(&["mcp>=2.3", "uvicorn"]);
+    let run = Command::new(python).arg("tests/captures/make_mcp_sdk.py").arg(made.path()).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let run = run.expect("it runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    sdk(made.path());
+}
+
+/// Each list that an SDK client asked for: the verdict, the entries that it got, and the requests in the upstream servers' own logs.
+fn sdk(folder: &Path) {
+    let truth: Value = serde_json::from_slice(&std::fs::read(folder.join("sdk.truth.json")).expect("a truth")).expect("JSON");
+    let capture = folder.join("sdk.pcap");
+    let mut lists = pairs(&["replay", "--format", "ndjson", capture.to_str().expect("a path")]);
+    lists.retain(|pair| pair["downstream"]["mcp"]["method"] == "tools/list");
+    lists.sort_by_key(|pair| pair["downstream"]["start"].as_str().map(str::to_owned));
+    let asked = truth["asked"].as_array().expect("lists");
+    assert_eq!(lists.len(), asked.len());
+    let mut exact = 0;
+    for (pair, one) in lists.iter().zip(asked) {
+        let about = format!("{} to {} of port {}", one["down"], one["up"], one["port"]);
+        assert_eq!((&pair["verdict"], &pair["downstream"]["mcp"]["items"]), (&one["verdict"], &one["items"]), "{about}");
+        let words = |list: &Value, word: &dyn Fn(&Value) -> String| {
+            let mut words: Vec<String> = list.as_array().expect("a list").iter().map(word).collect();
+            words.sort();
+            words
+        };
+        let got = words(&pair["upstream"], &|leg| format!("{} {}", leg["http"]["method"].as_str().unwrap_or("?"), leg["http"]["status"]));
+        let mut logged = words(&one["logged"], &|entry| entry.as_str().expect("a word").to_owned());
+        exact += usize::from(got == logged);
+        // A version probe that was refused may be left without a pair: it is never given to a wrong one.
+        if let (true, Some(probe)) = (one["up"] == "auto" && got.len() < logged.len(), logged.iter().position(|entry| entry == "POST 401"))
+        {
+            logged.remove(probe);
+        }
+        assert_eq!(got, logged, "{about}");
+    }
+    assert!(exact * 10 >= asked.len() * 9, "{exact} of {} with every upstream request", asked.len());
+}
+
 /// What a pair says, under the names of the expectation.
 fn said(pair: &Value) -> Vec<(&'static str, Value)> {
     let up = pair["upstream"].as_array().expect("upstream").iter().map(|leg| {
@@ -89,7 +139,7 @@ fn pairs(args: &[&str]) -> Vec<Value> {
 
 fn recordings() -> Vec<String> {
     let files = std::fs::read_dir(folder()).expect("recordings").filter_map(Result::ok);
-    let mut names: Vec<_> = files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".pcap")?.to_owned())).collect();
+    let mut names: Vec<_> = files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".expect.json")?.to_owned())).collect();
     names.sort();
     names
 }

@@ -68,3 +68,14 @@ pub fn need_all(what: &str) -> bool {
     }
     wanted
 }
+
+/// A Python with packages from its registry, in an environment of its own under `target/`.
+pub fn venv(packages: &[&str]) -> std::path::PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-venv");
+    let run = |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
+    if !folder.join("bin/python").exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+    }
+    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+    folder.join("bin/python")
+}
