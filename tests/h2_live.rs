@@ -76,6 +76,24 @@ fn check(pcap: &Path) {
         }
     }
     assert_eq!(got, logged, "{pcap:?}");
+    bodies(pcap, &truth);
+}
+
+/// Both bodies of every exchange, decoded, are the very bytes that its client sent and got.
+fn bodies(pcap: &Path, truth: &Value) {
+    let read = common::bodies::read(&std::fs::read(pcap).expect("a capture"), std::fs::read(pcap.with_extension("keys")).ok().as_deref());
+    let mut compared = 0;
+    for one in truth["asked"].as_array().expect("a log") {
+        let found = read.iter().filter(|read| one["server"] == read.server && one["method"] == read.method && one["path"] == read.path);
+        let found: Vec<_> = found.collect();
+        assert!(!found.is_empty(), "{pcap:?}: {one} was not read");
+        let equal = |read: &&&common::bodies::Read| {
+            ["sent", "got"].iter().zip(&read.bodies).all(|(key, (digest, whole))| one[*key].is_null() || *whole && one[*key] == *digest)
+        };
+        assert!(found.iter().any(|read| equal(&read)), "{pcap:?}: {one} has other bodies: {:?}", found[0].bodies);
+        compared += 1;
+    }
+    println!("{}: bodies of {compared} exchanges are equal", pcap.display());
 }
 
 fn full((client, server): (u64, u64), one: &Shown) -> Said {
