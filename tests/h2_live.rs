@@ -166,8 +166,8 @@ fn late(pcap: &Path) {
         after += whole.values().flatten().filter(|one| one.2 > cut as u64).count() * KEYS.len();
     }
     println!("{}: {known} of {after} methods, paths and statuses behind a cut", pcap.display());
-    // Without its handshake a TLS connection stays closed.
-    assert!(tls || known * 100 >= after * 97, "{pcap:?}: {known} of {after}");
+    // Without its handshake a TLS connection may stay closed. Else the first exchange behind a cut may pay for the search for frames.
+    assert!(tls || known * 100 >= after * 94, "{pcap:?}: {known} of {after}");
 }
 
 /// Where each packet begins in a classic capture.
