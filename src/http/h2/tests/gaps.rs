@@ -206,6 +206,20 @@ fn no_answer_where_frames_are_missing_is_unseen_not_unanswered_by_the_server() {
 }
 
 #[test]
+fn a_server_that_begins_when_its_client_is_under_way_is_read() {
+    let mut talk = Talk::mid_stream();
+    let asked = [talk.asks(1, END_STREAM, "/one"), frame(WINDOW_UPDATE, 0, 1, &[0, 1, 0, 0])].concat();
+    talk.feed(CLIENT, &asked);
+    talk.feed(SERVER, &frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0x10, 0, 0, 5, 0, 0, 0x40, 0]));
+    let answered = [frame(SETTINGS, ACK, 0, &[]), talk.answers(1, END_STREAM, "200")].concat();
+    talk.feed(SERVER, &answered);
+    talk.ask(3, END_STREAM, "/two");
+    talk.answer(3, END_STREAM, "200");
+    let answers = talk.close(Close::Finished).into_iter().filter(|call| matches!(call, Call::Response { .. })).count();
+    assert_eq!(answers, 2);
+}
+
+#[test]
 fn a_request_that_is_found_behind_its_answer_is_not_called_unanswered() {
     let mut talk = Talk::mid_stream();
     talk.ask(3, END_STREAM, "/one");
