@@ -155,6 +155,8 @@ pub struct Ask {
     pub client_info: Option<String>,
     /// Trace id of `params._meta.traceparent`.
     pub trace: Option<Fingerprint>,
+    /// `params.requestId` of `notifications/cancelled`: the client wants no answer to that request any more.
+    pub cancels: Option<RpcId>,
     /// `params._meta.progressToken`, or `params.requestId` of a cancellation.
     pub about: Option<Fingerprint>,
 }

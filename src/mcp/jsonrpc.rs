@@ -187,6 +187,7 @@ struct Params {
     protocol_version: Option<String>,
     client_info: Option<String>,
     trace: Option<Fingerprint>,
+    request_id: Option<RpcId>,
     about: Option<Fingerprint>,
 }
 
@@ -230,6 +231,7 @@ impl Message {
         Some(Ask {
             kind,
             lists: self.method.as_deref().and_then(lists),
+            cancels: params.request_id.filter(|_| self.method.as_deref() == Some("notifications/cancelled")),
             method: self.method,
             id: self.id,
             name: params.name.or(params.uri),
@@ -269,7 +271,10 @@ impl Params {
                 b"uri" => self.uri = json.on(raw).text()?.map(|text| words::redacted(&text.chars(), NAME)),
                 b"protocolVersion" => self.protocol_version = json.on(raw).text()?.map(|text| cut(text, VERSION)),
                 b"clientInfo" => self.client_info = info(&mut json.on(raw))?,
-                b"requestId" => self.about = Some(Fingerprint(mark::canonical(&mut json.on(raw), keyer)?)),
+                b"requestId" => {
+                    self.request_id = Some(id(&mut json.on(raw))?);
+                    self.about = Some(Fingerprint(mark::canonical(&mut json.on(raw), keyer)?));
+                }
                 _ => {}
             }
             if !mark::is_void(raw) {

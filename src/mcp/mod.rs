@@ -2,6 +2,7 @@
 //! REST list routes, sessions, every MCP revision. Knows nothing of gateways.
 
 mod answering;
+mod cancel;
 mod exchange;
 #[cfg(test)]
 mod forms;

@@ -273,6 +273,7 @@ fn from_headers(method: &str, name: Option<&str>) -> Ask {
         protocol_version: None,
         client_info: None,
         trace: None,
+        cancels: None,
         about: None,
     }
 }

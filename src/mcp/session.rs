@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::base::{Addr, Count, Counts, ExId, Fingerprint, Gap, Limits};
 use crate::http::End;
 
+use super::cancel::Cancellations;
 use super::outcome::{self, Expect};
 use super::{Answer, Answered, AskKind, Asked, Exchange, Outcome, Resumable, RpcId, Seen};
 
@@ -26,6 +27,7 @@ pub struct Joiner {
     /// Those of them whose stream ended and may be taken up again.
     ended: BTreeMap<ExId, Resumable>,
     room: usize,
+    cancellations: Cancellations,
     /// Requests that may wait for one stream.
     most: usize,
 }
@@ -63,11 +65,20 @@ struct Waiting {
 impl Joiner {
     /// With room for as many as the limits say.
     pub fn new(limits: &Limits) -> Joiner {
-        Joiner { room: limits.elsewhere.max(1), most: limits.pipelined.max(1), ..Joiner::default() }
+        let cancellations = Cancellations::new(limits);
+        Joiner { room: limits.elsewhere.max(1), most: limits.pipelined.max(1), cancellations, ..Joiner::default() }
     }
 
     /// Takes what was seen next.
     pub fn push(&mut self, seen: Seen, counts: &mut Counts, out: &mut Vec<Seen>) {
+        let from = out.len();
+        self.join(seen, counts, out);
+        for seen in out.get_mut(from..).unwrap_or_default() {
+            self.cancellations.watch(seen);
+        }
+    }
+
+    fn join(&mut self, seen: Seen, counts: &mut Counts, out: &mut Vec<Seen>) {
         match seen {
             Seen::Asked(exchange) => self.asked(exchange, counts, out),
             Seen::Answering(id, response) => {
@@ -88,10 +99,15 @@ impl Joiner {
 
     /// Nothing more will come.
     pub fn finish(&mut self, out: &mut Vec<Seen>) {
+        let from = out.len();
         while let Some((&id, _)) = self.waiting.first_key_value() {
             self.release(id, None, out);
         }
-        *self = Joiner { room: self.room, most: self.most, ..Joiner::default() };
+        for seen in out.get_mut(from..).unwrap_or_default() {
+            self.cancellations.watch(seen);
+        }
+        let cancellations = std::mem::take(&mut self.cancellations);
+        *self = Joiner { room: self.room, most: self.most, cancellations, ..Joiner::default() };
     }
 
     fn asked(&mut self, exchange: Box<Exchange>, counts: &mut Counts, out: &mut Vec<Seen>) {

@@ -45,6 +45,7 @@ pub(super) fn ask(method: &str, id: Option<RpcId>) -> Ask {
         protocol_version: None,
         client_info: None,
         trace: None,
+        cancels: None,
         about: None,
     }
 }

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the binary, the recordings, the scorer.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod bodies;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -58,4 +60,24 @@ pub fn score_records(name: &str, records: &[u8]) -> serde_json::Value {
         .expect("python3 runs the scorer");
     assert!(scored.status.code() != Some(2), "{name}: {}", String::from_utf8_lossy(&scored.stderr));
     serde_json::from_slice(&scored.stdout).expect("the scorer prints JSON")
+}
+
+/// Whether the tests that need other programs are wanted (`tests/run --all`); says so where they are not.
+pub fn need_all(what: &str) -> bool {
+    let wanted = std::env::var_os("GATEWITNESS_TEST_ALL").is_some();
+    if !wanted {
+        eprintln!("SKIPPED, not shown by this run: {what} (tests/run --all)");
+    }
+    wanted
+}
+
+/// A Python with packages from its registry, in an environment of its own under `target/`.
+pub fn venv(packages: &[&str]) -> std::path::PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-venv");
+    let run = |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
+    if !folder.join("bin/python").exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+    }
+    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+    folder.join("bin/python")
 }

@@ -66,6 +66,11 @@ impl Frame {
         if around.from_client && self.stream.is_multiple_of(2) && matches!(self.kind, DATA | HEADERS | CONTINUATION) {
             return None;
         }
+        // Even ones are pushed (RFC 9113, 8.4), which hardly anybody does, while SETTINGS are full of zeros that look like their frames.
+        let pushed = !around.from_client && self.stream.is_multiple_of(2) && matches!(self.kind, DATA | HEADERS | CONTINUATION);
+        if pushed && !(around.open)(self.stream) {
+            return None;
+        }
         if self.len == 0 && matches!(self.kind, HEADERS | PUSH_PROMISE) {
             return None;
         }

@@ -6,6 +6,7 @@
 
 mod frame;
 mod hpack;
+mod leftover;
 mod message;
 mod resync;
 mod stream;

@@ -6,6 +6,7 @@ use crate::base::{Cause, Count, Dir, Gap};
 use crate::http::{Broken, End, Part, Want};
 use crate::tcp::Close;
 
+use super::leftover::Leftovers;
 use super::message::{Head, empty_request, empty_response};
 use super::stream::{Out, Phase, Stream};
 use super::{Body, Cx};
@@ -16,6 +17,8 @@ pub(super) struct Streams {
     open: BTreeMap<u32, Stream>,
     /// Streams that ended before both messages did: frames for them may still be on their way and mean nothing.
     gone: VecDeque<u32>,
+    /// Streams whose answer is whole and whose request may still be on its way, though the server does not want it.
+    leftovers: Leftovers,
     /// The next exchange's number.
     next: u32,
     /// The highest stream that a client's HEADERS opened.
@@ -50,6 +53,9 @@ impl Streams {
 
     /// A header block was decoded.
     pub(super) fn head(&mut self, id: u32, part: Part, head: &Head<'_>, out: &mut Out<'_, '_>) {
+        while let Some(late) = self.leftovers.due(out.at) {
+            self.abandon(late, out);
+        }
         match part {
             Part::Request => self.client_head(id, head, out),
             Part::Response => self.server_head(id, head, out),
@@ -64,7 +70,8 @@ impl Streams {
         if awaited && (id.is_multiple_of(2) || (id <= self.highest && !self.open.contains_key(&id))) {
             return;
         }
-        let trailers = !awaited || (head.is_trailers() && self.lost_of(Part::Request).is_some());
+        let missed = self.lost_of(Part::Request);
+        let trailers = !awaited || (head.is_trailers() && missed.is_some());
         if !trailers {
             self.enter(id, Part::Request, out);
             self.highest = self.highest.max(id);
@@ -75,6 +82,10 @@ impl Streams {
             let (n, fields) = (stream.n, if head.end_stream { &[][..] } else { &head.fields });
             let make = |want, cx: &mut Cx<'_>| Body::new(n, Part::Request, want, fields, cx);
             stream.begin_request(head.request(out.cx), head.began, make, out);
+            // Its answer was told by itself, while nobody could read the request: not that there was none.
+            if let (true, Some(gap)) = (self.gone.contains(&id), missed) {
+                stream.end_response(End::Unseen(gap), out);
+            }
         } else if let (Some(gap), Some(stream)) = (head.torn, self.open.get_mut(&id)) {
             stream.request.lose(gap);
         }
@@ -156,8 +167,23 @@ impl Streams {
 
     /// RST_STREAM.
     pub(super) fn reset(&mut self, id: u32, by: Part, out: &mut Out<'_, '_>) {
+        let answered = |stream: &Stream| stream.response.phase == Phase::Ended && stream.request.phase == Phase::Open;
+        if by == Part::Response && self.open.get(&id).is_some_and(answered) {
+            if let Some(oldest) = self.leftovers.push(id, out.at) {
+                self.abandon(oldest, out);
+            }
+            return;
+        }
         if let Some(mut stream) = self.open.remove(&id) {
             stream.reset(by, out);
+            self.leave(id);
+        }
+    }
+
+    /// Nobody sends the rest of a request that the server has answered and reset.
+    fn abandon(&mut self, id: u32, out: &mut Out<'_, '_>) {
+        if let Some(mut stream) = self.open.remove(&id) {
+            stream.end(Part::Request, End::Broken(Broken::Left), out);
             self.leave(id);
         }
     }
@@ -225,6 +251,11 @@ impl Streams {
     /// The connection is over. `client` is the direction in which the client sends.
     pub(super) fn closed(&mut self, close: Close, client: Dir, out: &mut Out<'_, '_>) {
         let [reset, left] = [Broken::Reset, Broken::Left].map(End::Broken);
+        if matches!(close, Close::Finished | Close::Reset(_)) {
+            for id in self.leftovers.rest() {
+                self.abandon(id, out);
+            }
+        }
         let unseen = |cause| End::Unseen(Gap { len: None, cause });
         let (request, response) = match close {
             Close::Reset(dir) if dir == client => (reset, left),

@@ -117,10 +117,12 @@ impl<'a> HttpRecord<'a> {
             }
             _ => None,
         });
+        // HTTP/2 from its middle: a field that only the table's lost part names is unknown, not empty.
+        let known = |word: &'a str| Some(word).filter(|word| !word.is_empty());
         HttpRecord {
             version: None,
-            method: leg.request.as_ref().map(|request| request.head.method.as_str()),
-            path: leg.request.as_ref().map(|request| request.head.path.as_str()),
+            method: leg.request.as_ref().and_then(|request| known(&request.head.method)),
+            path: leg.request.as_ref().and_then(|request| known(&request.head.path)),
             status: leg.status(),
             www_authenticate: head.and_then(|head| head.www_authenticate.as_deref()),
             retry_after: head.and_then(|head| head.retry_after.as_deref()),

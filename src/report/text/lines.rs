@@ -62,8 +62,12 @@ impl<W: Write> Report for Lines<W> {
 
 fn line(leg: &Leg, files: &[String]) -> String {
     let (start, last) = (leg.start(), leg.last());
-    let verb = leg.request.as_ref().map_or("?", |request| request.head.method.as_str());
-    let path = if leg.request.is_some() { leg.path() } else { "(request not seen)" };
+    let verb = leg.request.as_ref().map(|request| request.head.method.as_str()).filter(|verb| !verb.is_empty()).unwrap_or("?");
+    let path = match leg.request {
+        Some(_) if leg.path().is_empty() => "(path not seen)",
+        Some(_) => leg.path(),
+        None => "(request not seen)",
+    };
     let status = leg.status().map_or_else(|| "-".to_owned(), |status| status.to_string());
     let said = match &leg.asked {
         Asked::Rpc(asks) if asks.len() > 1 => format!("  batch of {}", asks.len()),

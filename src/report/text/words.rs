@@ -8,7 +8,7 @@ use crate::tcp::Close;
 
 /// What was asked: `tools/list`, `tools/call get_weather`, `GET /mcp-rest/tools/list`.
 pub(super) fn asked(leg: &Leg, element: usize) -> String {
-    let verb = leg.request.as_ref().map_or("?", |request| request.head.method.as_str());
+    let verb = leg.request.as_ref().map(|request| request.head.method.as_str()).filter(|verb| !verb.is_empty()).unwrap_or("?");
     match &leg.asked {
         Asked::Rpc(asks) => asks.get(element).map_or_else(|| "?".to_owned(), rpc),
         Asked::Stream => "a GET stream".to_owned(),

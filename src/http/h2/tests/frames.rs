@@ -99,15 +99,40 @@ fn answers_without_a_body_end_with_their_head() {
 }
 
 #[test]
-fn a_reset_after_the_whole_answer_is_no_failure_of_it() {
+fn a_reset_after_the_whole_answer_is_no_failure_of_it_and_the_request_may_still_come() {
+    let heads = [request(0, "/upload"), response(0, 413), complete(0, Response)];
+    // What was on its way when the reset was sent; nothing; the same too late.
+    let whole = [body(0, Request, b"late"), complete(0, Request)];
+    for (late, after, ends) in
+        [(true, 0, &whole[..]), (false, 0, &[broken(0, Request, Broken::Left)]), (true, 2, &[broken(0, Request, Broken::Left)])]
+    {
+        let mut talk = Talk::new();
+        talk.ask(1, 0, "/upload");
+        talk.answer(1, END_STREAM, "413");
+        talk.feed(SERVER, &frame(RST_STREAM, 0, 1, &[0; 4]));
+        if after > 0 {
+            talk.now = after * 1_000_000_000;
+            talk.ask(3, END_STREAM, "/next");
+        }
+        if late {
+            talk.feed(CLIENT, &data(END_STREAM, 1, b"late"));
+        }
+        let told = talk.close(Close::Finished);
+        assert_eq!(told[..3], heads);
+        assert_eq!(told[3..3 + ends.len()], *ends, "late {late} after {after}");
+    }
+}
+
+#[test]
+fn requests_that_nobody_wants_any_more_take_no_room() {
     let mut talk = Talk::new();
-    talk.ask(1, 0, "/upload");
-    talk.answer(1, END_STREAM, "413");
-    talk.feed(SERVER, &frame(RST_STREAM, 0, 1, &[0; 4]));
-    // Still on its way when the reset was sent.
-    talk.feed(CLIENT, &data(END_STREAM, 1, b"late"));
-    let wanted = [request(0, "/upload"), response(0, 413), complete(0, Response), broken(0, Request, Broken::Left)];
-    assert_eq!(talk.close(Close::Finished), wanted);
+    for stream in 0..200 {
+        talk.ask(stream * 2 + 1, 0, "/upload");
+        talk.answer(stream * 2 + 1, END_STREAM, "401");
+        talk.feed(SERVER, &frame(RST_STREAM, 0, stream * 2 + 1, &[0; 4]));
+        assert!(talk.notes.open.len() <= 65, "{}", talk.notes.open.len());
+    }
+    talk.close(Close::CaptureEnd);
 }
 
 #[test]

@@ -206,6 +206,37 @@ fn no_answer_where_frames_are_missing_is_unseen_not_unanswered_by_the_server() {
 }
 
 #[test]
+fn a_server_that_begins_when_its_client_is_under_way_is_read() {
+    let mut talk = Talk::mid_stream();
+    let asked = [talk.asks(1, END_STREAM, "/one"), frame(WINDOW_UPDATE, 0, 1, &[0, 1, 0, 0])].concat();
+    talk.feed(CLIENT, &asked);
+    // As the h2 library sends them: in the middle of them are two frames of DATA on even streams.
+    let settings = [[0, 1, 0, 0, 16, 0], [0, 2, 0, 0, 0, 0], [0, 4, 0, 0, 255, 255], [0, 5, 0, 0, 64, 0]];
+    let more = [[0, 8, 0, 0, 0, 0], [0, 3, 0, 0, 0, 100], [0, 6, 0, 1, 0, 0]];
+    talk.feed(SERVER, &frame(SETTINGS, 0, 0, &[settings.concat(), more.concat()].concat()));
+    let answered = [frame(SETTINGS, ACK, 0, &[]), talk.answers(1, END_STREAM, "200")].concat();
+    talk.feed(SERVER, &answered);
+    talk.ask(3, END_STREAM, "/two");
+    talk.answer(3, END_STREAM, "200");
+    let answers = talk.close(Close::Finished).into_iter().filter(|call| matches!(call, Call::Response { .. })).count();
+    assert_eq!(answers, 2);
+}
+
+#[test]
+fn a_request_that_is_found_behind_its_answer_is_not_called_unanswered() {
+    let mut talk = Talk::mid_stream();
+    talk.ask(3, END_STREAM, "/one");
+    talk.answer(3, END_STREAM, "200");
+    talk.answer(5, END_STREAM, "204");
+    // The second frame shows where the first begins.
+    talk.ask(7, END_STREAM, "/two");
+    talk.answer(7, END_STREAM, "200");
+    let unanswered = talk.close(Close::Finished).into_iter().filter(|call| matches!(call, Call::Unanswered(..)));
+    let before = Gap { len: None, cause: Cause::Before };
+    assert_eq!(unanswered.collect::<Vec<_>>(), [Call::Unanswered(2, End::Unseen(before))]);
+}
+
+#[test]
 fn a_late_start_reads_what_can_be_read() {
     // The first request and answer fill the tables before the capture begins.
     let mut talk = Talk::mid_stream();

@@ -100,6 +100,8 @@ struct Talk {
     memo: crate::http::Memo,
     notes: Notes,
     ord: u64,
+    /// Packet time, nanoseconds.
+    now: i64,
     /// Each side's encoder.
     encoders: [Encoder; 2],
 }
@@ -119,6 +121,7 @@ impl Talk {
             memo: crate::http::Memo::new(),
             notes: Notes::default(),
             ord: 0,
+            now: 0,
             encoders,
         }
     }
@@ -143,7 +146,7 @@ impl Talk {
 
     fn call(&mut self, act: impl FnOnce(&mut Connection, Stamp, &mut Cx<'_>, &mut dyn Sink)) {
         self.ord += 1;
-        let at = Stamp { ord: self.ord, ts: Ts(0), frame: self.ord, file: 0 };
+        let at = Stamp { ord: self.ord, ts: Ts(self.now), frame: self.ord, file: 0 };
         let mut cx = Cx { keyer: &self.keyer, limits: &self.limits, counts: &mut self.counts, memo: &mut self.memo };
         act(&mut self.connection, at, &mut cx, &mut self.notes);
     }
