@@ -41,7 +41,7 @@ class Watched(httpx.AsyncBaseTransport):
     """A connection pool that notes each request and its answer as they pass."""
 
     def __init__(self, log, kind):
-        self.log, self.kind, self.inner, self.socket = log, kind, httpx.AsyncHTTPTransport(), None
+        self.log, self.kind, self.inner, self.sides = log, kind, httpx.AsyncHTTPTransport(), (None, None)
 
     async def handle_async_request(self, request):
         body = await request.aread()
@@ -53,26 +53,25 @@ class Watched(httpx.AsyncBaseTransport):
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as e:
-            entry["client_error"] = type(e).__name__
-            self.addresses(entry, self.socket)
+            entry.update(client_error=type(e).__name__, client=self.sides[0], gateway=self.sides[1])  # the socket is closed by now
             self.log.end(entry, b"", False)
             raise
-        self.addresses(entry, response.extensions.get("network_stream"))
+        entry["client"], entry["gateway"] = sides(response.extensions["network_stream"])
         note_head(entry, response.status_code, {k.lower(): v for k, v in response.headers.items()})
         response.stream = Tee(response.stream, entry, self.log)
         return response
 
     async def trace(self, event, info):
         if event == "connection.connect_tcp.complete":
-            self.socket = info["return_value"]
-
-    @staticmethod
-    def addresses(entry, socket):
-        if socket is not None:
-            entry["client"], entry["gateway"] = ("%s:%d" % tuple(socket.get_extra_info(side)[:2]) for side in ("client_addr", "server_addr"))
+            self.sides = sides(info["return_value"])
 
     async def aclose(self):
         await self.inner.aclose()
+
+
+def sides(socket):
+    """Both addresses of a connection, the client's first."""
+    return tuple("%s:%d" % tuple(socket.get_extra_info(side)[:2]) for side in ("client_addr", "server_addr"))
 
 
 class Tee(httpx.AsyncByteStream):

@@ -44,7 +44,7 @@ def tie(u, by_id, by_token, clients):
     """(client request or None, how, the candidates where there are several)."""
     if u["lab_id"] in by_id:
         return u["lab_id"], "x-lab-request-id", None
-    open_now = [c for c in clients if c["t_send"] <= u["t_request"] <= c["t_end"] + SLACK]
+    open_now = [c for c in clients if c["t_send"] <= u["t_request"] <= c["t_end"]]
     if u["token"]:
         same = by_token.get(u["token"], [])
         if len(same) == 1:
@@ -90,4 +90,3 @@ def verdict(c, ups):
 
 
 LISTS = ("tools", "prompts", "resources")
-SLACK = 0.05  # the client's last byte and the upstream's first are noted by different processes
