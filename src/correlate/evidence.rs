@@ -218,7 +218,7 @@ impl Learned {
         let Some(servers) = self.routes.get(&(request.gateway, mark)) else { return };
         let all: u32 = servers.values().sum();
         let here = servers.get(&visit.server).copied().unwrap_or(0);
-        let weight = ((f64::from(here) + 0.3) / (f64::from(all) + 1.0)).ln() + 0.7;
+        let weight = ((f64::from(here) + 0.1) / (f64::from(all) + 0.2)).ln() + 0.7;
         add("server", weight.clamp(-8.0, 1.0));
     }
 }
@@ -313,7 +313,7 @@ impl Pace {
         let delay = Mark { word: "delay", weight: -0.3 * convex(lie.delay / self.delay) };
         let order = match lie.lag {
             Some(lag) if lag >= 0.0 => Mark { word: "order", weight: -convex(lag / self.lag) },
-            Some(_) if !lie.left => Mark { word: "ends-after", weight: -5.0 },
+            Some(_) if !lie.left => Mark { word: "ends-after", weight: -9.0 },
             _ => Mark { word: "order", weight: 0.0 },
         };
         [delay, order]
