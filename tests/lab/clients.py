@@ -49,7 +49,14 @@ class Watched(httpx.AsyncBaseTransport):
         kind = "get-stream" if request.method == "GET" and "/mcp-rest/" not in path else self.kind
         entry = self.log.begin(kind, request.method, path, body, request.headers.get("authorization"))
         request.headers["x-lab-request-id"] = entry["id"]
-        request.extensions = {**request.extensions, "trace": self.trace}
+
+        async def trace(event, info):
+            """The moments that the pool itself knows: a busy machine may hold a request for seconds before it is sent."""
+            if event == "connection.connect_tcp.complete":
+                self.sides = sides(info["return_value"])
+            elif event == "http11.send_request_headers.started":
+                entry["t_send"] = time.time()
+        request.extensions = {**request.extensions, "trace": trace}
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as e:
@@ -60,10 +67,6 @@ class Watched(httpx.AsyncBaseTransport):
         note_head(entry, response.status_code, {k.lower(): v for k, v in response.headers.items()})
         response.stream = Tee(response.stream, entry, self.log)
         return response
-
-    async def trace(self, event, info):
-        if event == "connection.connect_tcp.complete":
-            self.sides = sides(info["return_value"])
 
     async def aclose(self):
         await self.inner.aclose()

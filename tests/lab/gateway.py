@@ -1,5 +1,5 @@
 """LiteLLM, a chosen release, with the lab's MCP servers in its configuration."""
-import json, os, time, urllib.error, urllib.request
+import json, os, subprocess, time, urllib.error, urllib.request
 
 from processes import Child, free_ports, wait_for
 
@@ -19,7 +19,8 @@ class Gateway:
         words = [os.path.join(os.path.dirname(python), "litellm"), "--config", config, "--host", "127.0.0.1", "--port", str(port)]
         if workers > 1:
             words += ["--num_workers", str(workers)]
-            words += ["--timeout_worker_healthcheck", "120"]  # the default kills workers that are still importing on a small machine
+            # uvicorn kills workers that are still importing after 5 s, too early for a small machine; before 0.37 it cannot be told otherwise
+            words += ["--timeout_worker_healthcheck", "120"] if version_of(python, "uvicorn") >= (0, 37) else ["--run_gunicorn"]
         env = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")}
         env.update(SSLKEYLOGFILE=self.keylog, SSL_CERT_FILE=cert, LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_TELEMETRY="False", PYTHONUNBUFFERED="1")
         self.started = time.monotonic()
@@ -55,6 +56,12 @@ class Quiet:
         if now != self.last:
             self.last, self.since = now, time.monotonic()
         return time.monotonic() - self.since >= seconds
+
+
+def version_of(python, package):
+    """The release of a package in another environment, as numbers."""
+    out = subprocess.run([python, "-c", f"from importlib.metadata import version; print(version({package!r}))"], check=True, capture_output=True, text=True)
+    return tuple(int(x) for x in out.stdout.strip().split(".") if x.isdigit())
 
 
 def configuration(servers, modern):

@@ -3,7 +3,6 @@ import json, os, subprocess, sys
 
 SCORE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "score.py")
 KNOWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "known.json")
-COLUMNS = ("verdict_accuracy", "flag_precision", "flag_recall", "pair_f1")
 
 
 def table(gatewitness, folder, scenarios, version):
@@ -22,6 +21,8 @@ def table(gatewitness, folder, scenarios, version):
         score, misses = judge(gatewitness, folder, scenario.name)
         wrong = [f"{k} {score[k]} < {bound}" for k, bound in scenario.bounds.items() if score[k] < bound]
         wrong += [f"{score[k]} {k}" for k in ("missing", "false_healthy") if score[k]]
+        if not score["findings_at_least"] <= score["flagged_true"] <= score["findings_at_most"]:
+            wrong.append(f"{score['flagged_true']} were to be flagged, the findings say {score['findings_at_least']} to {score['findings_at_most']}")
         want = known.get(scenario.name)
         if want is not None and any(counts.get(k, 0) != v for k, v in want.items()) | (set(counts) != set(want)):
             wrong.append(f"not what is on record for {version}: {told(want)}")

@@ -3,7 +3,7 @@ import argparse, json, os, shutil, signal, subprocess, sys, time
 
 import judge, scenarios, truth
 from capture import Capture
-from gateway import KEY, Gateway
+from gateway import KEY, Gateway, version_of
 from processes import Child, free_ports, hold_port, stop_all, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -140,11 +140,6 @@ def connects(host, port):
         return True
     except OSError:
         return False
-
-
-def version_of(python, package):
-    out = subprocess.run([python, "-c", f"from importlib.metadata import version; print(version({package!r}))"], check=True, capture_output=True, text=True)
-    return tuple(int(x) for x in out.stdout.strip().split(".") if x.isdigit())
 
 
 def lines(path):

@@ -82,7 +82,7 @@ def verdict(c, ups):
     if not rpc.endswith("/list"):
         return "other_with_upstream_401" if rejected else "other_with_upstream_error" if bad else "healthy"
     if told:
-        return "list_error_401" if rejected else "propagated_other" if bad else "list_error"
+        return "list_error_401" if rejected else "propagated_other" if bad or c["path"].endswith("/ghost") else "list_error"  # nobody listens there
     entries = next((body[k] for k in LISTS if k in body), 0)
     if bad:
         return ("swallowed_" if entries == 0 else "partial_") + ("401" if rejected else "other")
