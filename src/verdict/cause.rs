@@ -44,7 +44,8 @@ fn credential(pair: &Pair, leg: &Leg, failure: Failure, history: &History) -> Ca
     let given = head.and_then(|head| head.credential.as_ref());
     let own = pair.down.request.as_ref().and_then(|request| request.head.credential.as_ref());
     let said = words(leg).unwrap_or_default();
-    let low = said.to_ascii_lowercase();
+    let challenge = leg.response.as_ref().and_then(|response| response.head.www_authenticate.as_deref()).unwrap_or_default();
+    let low = format!("{challenge} {said}").to_ascii_lowercase();
     let at = leg.start().ts;
     let seconds = at.0.div_euclid(1_000_000_000);
     if low.contains("insufficient_scope") || low.contains("insufficient scope") {
@@ -82,7 +83,7 @@ fn credential(pair: &Pair, leg: &Leg, failure: Failure, history: &History) -> Ca
     }
     let default = if failure == Failure::Forbidden { CauseKind::InsufficientScope } else { CauseKind::InvalidToken };
     let plain = if said.is_empty() { "the server does not accept the credential and says nothing of the reason".to_owned() } else { said };
-    of(if low.is_empty() && failure == Failure::Forbidden { CauseKind::Unknown } else { default }, plain)
+    of(if low.trim().is_empty() && failure == Failure::Forbidden { CauseKind::Unknown } else { default }, plain)
 }
 
 /// What a refusal says in words.
@@ -93,7 +94,14 @@ fn words(leg: &Leg) -> Option<String> {
         Some(Outcome::Error { message, code, .. }) => Some(format!("{code} {message}")),
         _ => None,
     };
-    challenge.map(|challenge| format!("WWW-Authenticate: {challenge}")).or(body)
+    let described = challenge.as_deref().map(|challenge| parameter(challenge, "error_description").unwrap_or(challenge).to_owned());
+    described.or(body)
+}
+
+/// A quoted parameter of a challenge (RFC 9110, 11.2).
+fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
+    let after = challenge.split_once(&format!("{name}=\""))?.1;
+    after.split_once('"').map(|(value, _)| value)
 }
 
 fn retry_after(leg: &Leg) -> Option<String> {

@@ -66,6 +66,13 @@ impl Page {
         self.paint(BOLD, text)
     }
 
+    /// What a server said, in one row however long: people copy it and search for it.
+    pub(super) fn quote(&mut self, indent: usize, text: &str) {
+        self.text.push_str(&" ".repeat(indent));
+        self.text.push_str(&clean(text));
+        self.blank();
+    }
+
     fn hang(&mut self, indent: usize, label: &str, width: usize, style: Style, text: &str) {
         let label = format!("{label:width$}");
         let left = indent + label.chars().count();

@@ -62,7 +62,7 @@ impl Story {
         for step in &self.steps {
             page.field(indent, &clock(step.at.ts), label, &step.text);
             for line in &step.under {
-                page.field(indent, "", label, line);
+                page.quote(indent + label, line);
             }
         }
         let facts = [("credential", self.credential.map(str::to_owned)), ("cause", self.cause.clone())];
