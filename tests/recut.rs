@@ -29,7 +29,7 @@ fn spoil() -> impl Strategy<Value = Spoil> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn records_do_not_depend_on_how_bytes_were_cut(spoil in spoil(), which in 0usize..4) {
@@ -37,7 +37,9 @@ proptest! {
         let bytes = std::fs::read(file(name)).expect("a capture is read");
         let (head, records) = read(&bytes);
         let spoiled = write(head, &change(&records, &spoil));
-        prop_assert_eq!(pairs(&bytes), pairs(&spoiled), "{} {:?}", name, spoil);
+        let (whole, spoiled) = (pairs(&bytes), pairs(&spoiled));
+        let differ = whole.iter().zip(&spoiled).find(|(a, b)| a != b);
+        prop_assert!(whole.len() == spoiled.len() && differ.is_none(), "{} {:?}: {:#?}", name, spoil, differ);
     }
 }
 
@@ -74,8 +76,12 @@ fn change(records: &[Record], spoil: &Spoil) -> Vec<Record> {
             out.push(record.clone());
         }
     }
+    // An RST that overtakes data is another story: it ends the connection.
+    let resets = |record: &Record| record.bytes[14 + usize::from(record.bytes[14] & 15) * 4 + 13] & 4 != 0;
     for n in (0..out.len().saturating_sub(1)).step_by(spoil.swap) {
-        out.swap(n, n + 1);
+        if !resets(&out[n]) && !resets(&out[n + 1]) {
+            out.swap(n, n + 1);
+        }
     }
     out
 }

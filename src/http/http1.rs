@@ -15,7 +15,8 @@ pub(super) struct Http1 {
     pairing: Pairing,
     /// Bytes of the server's that came before the request they answer.
     held: Vec<(Stamp, Vec<u8>)>,
-    client_left: bool,
+    /// The client's FIN.
+    client_left: Option<Stamp>,
     /// The server sent more after that: the client only closed its half.
     went_on: bool,
 }
@@ -32,7 +33,7 @@ impl Http1 {
             responses: Lane::new(Part::Response),
             pairing: Pairing::default(),
             held: Vec::new(),
-            client_left: false,
+            client_left: None,
             went_on: false,
         }
     }
@@ -53,7 +54,7 @@ impl Http1 {
             self.requests.data(bytes, at, &mut Wire { pairing: &mut self.pairing, cx, sink });
             return if self.held.is_empty() { None } else { self.release(cx, sink) };
         }
-        self.went_on |= self.client_left;
+        self.went_on |= self.client_left.is_some();
         if self.held.is_empty() {
             return self.respond(bytes, at, cx, sink);
         }
@@ -78,11 +79,15 @@ impl Http1 {
         let left = self.force(cx, sink);
         if dir == self.client {
             self.requests.stop(true, End::Broken(Broken::Finished), at, &mut Wire { pairing: &mut self.pairing, cx, sink });
-            self.client_left = true;
+            self.client_left = Some(at);
             return left.or_else(|| self.force(cx, sink));
         }
+        // By time, not by place in the capture: two FINs close to each other may have changed places there.
+        if self.client_left.is_some_and(|client| client > at) {
+            self.client_left = None;
+        }
         let end = self.response_end();
-        let orderly = !self.client_left || self.went_on;
+        let orderly = self.client_left.is_none() || self.went_on;
         self.responses.stop(orderly, end, at, &mut Wire { pairing: &mut self.pairing, cx, sink });
         self.pairing.close(end, at, sink);
         left
@@ -94,7 +99,7 @@ impl Http1 {
         let (request, response) = match how {
             Close::Finished | Close::Refused | Close::Unanswered => (End::Broken(Broken::Finished), self.response_end()),
             Close::Reset(dir) if dir == self.client => (End::Broken(Broken::Reset), End::Broken(Broken::Left)),
-            Close::Reset(_) if self.client_left => (End::Broken(Broken::Left), End::Broken(Broken::Left)),
+            Close::Reset(_) if self.client_left.is_some() => (End::Broken(Broken::Left), End::Broken(Broken::Left)),
             Close::Reset(_) => (End::Broken(Broken::Left), End::Broken(Broken::Reset)),
             Close::CaptureEnd => both(Cause::After),
             Close::Evicted => both(Cause::Limit),
@@ -116,7 +121,7 @@ impl Http1 {
     }
 
     fn response_end(&self) -> End {
-        End::Broken(if self.client_left { Broken::Left } else { Broken::Finished })
+        End::Broken(if self.client_left.is_some() { Broken::Left } else { Broken::Finished })
     }
 
     fn respond(&mut self, bytes: &[u8], at: Stamp, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Option<Left> {

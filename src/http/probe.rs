@@ -96,6 +96,7 @@ impl Probe {
         }
         let mut events = Vec::new();
         for (dir, side) in [Dir::AtoB, Dir::BtoA].into_iter().zip(&self.sides) {
+            let first = events.len();
             if let Some((gap, at)) = side.missed {
                 events.push((at, StreamEvent::Gap { dir, gap, at }));
             }
@@ -109,6 +110,12 @@ impl Probe {
             }
             if let Some(at) = side.finished {
                 events.push((at, StreamEvent::Finished { dir, at }));
+            }
+            // Each direction keeps its own order, also where its bytes were captured out of order.
+            let mut latest = Stamp::default();
+            for (at, _) in events.iter_mut().skip(first) {
+                latest = latest.max(*at);
+                *at = latest;
             }
         }
         events.sort_by_key(|(at, _)| *at);

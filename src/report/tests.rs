@@ -45,7 +45,9 @@ fn schema(schemas: &mut Schemas) -> SchemaIndex {
 }
 
 fn snapshot(name: &str, text: &str) {
-    assert!(text.lines().all(|line| line.chars().count() <= 100), "wider than 100 columns:\n{text}");
+    // What a server said is never broken.
+    let fits = |line: &str| line.chars().count() <= 100 || line.trim_start().starts_with("WWW-Authenticate:");
+    assert!(text.lines().all(fits), "wider than 100 columns:\n{text}");
     kept(name, text);
 }
 
