@@ -27,11 +27,11 @@ class Gateway:
         self.child = Child(words, os.path.join(folder, f"gateway-{workers}.log"), env)
 
     def wait(self, upstream, first_listing):
-        """Until it answers and every worker has listed every server once, as LiteLLM does when it starts."""
+        """Until it answers and the upstream has seen `first_listing` requests: every worker lists every server once when it starts."""
         wait_for(f"LiteLLM {self.version}", self._healthy, self.child, 240)
         quiet = Quiet(upstream)
         try:
-            wait_for("the start-up listing", lambda: upstream.seen() >= first_listing * self.workers and quiet.for_seconds(1.5), self.child, 30)
+            wait_for("the start-up listing", lambda: upstream.seen() >= first_listing and quiet.for_seconds(1.5), self.child, 30)
         except SystemExit:
             if not self.child.alive():
                 raise  # a release that lists nothing at its start is fine, one that died is not

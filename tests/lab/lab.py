@@ -75,12 +75,11 @@ class Lab:
 
     def with_gateway(self, kind, wanted):
         workers = 4 if kind == "workers" else 1
-        begun = time.time()
         gateway = Gateway(self.a.gateway_python, self.a.version, self.upstream.servers, self.work, self.upstream.cert, workers, self.modern)
         ports = {int(gateway.address.rpartition(":")[2]), *(s["port"] for s in self.upstream.servers)}
         capture = Capture(self.path(wanted[0], "pcap"), ports) if workers > 1 else None  # its start-up is part of the scenario
         seen = self.upstream.seen()
-        gateway.wait(self.upstream, seen + len(self.upstream.servers) - 1)
+        gateway.wait(self.upstream, seen + workers * (len(self.upstream.servers) - 1))  # all but the one where nobody listens
         told(f"LiteLLM {self.a.version} with {workers} worker{'s' * (workers > 1)} up in {gateway.startup:.0f} s")
         started = time.monotonic()
         for scenario in wanted:
