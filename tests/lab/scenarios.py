@@ -56,7 +56,7 @@ def calls(behaviour):
         ("tools/call", {"params": {"name": "weather-get_forecast", "arguments": {"place": "Oslo"}}}), ("prompts/list", {}), ("resources/list", {}))]
 
 
-def crowd(size, secret_of, paths=("/mcp/weather", "/mcp/docs", "/mcp/tickets", "/mcp/vault"), spread=1.5):
+def crowd(size, secret_of, paths=("/mcp/weather", "/mcp/docs", "/mcp/tickets", "/mcp/vault"), spread=0.2):
     """`size` clients within `spread` seconds, half of them rejected, some truly without tools."""
     script = ("401", "ok", "401", "ok", "empty", "401list", "ok", "401")
     return [raw(post(paths[n % len(paths)], secret_of(n, script[n % len(script)])), delay=spread * n / size) for n in range(size)]
