@@ -190,7 +190,7 @@ fn connect_and_websocket_are_left_alone() {
     let upgrade = "GET /ws HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     assert_eq!(
         talk(&[(C, upgrade), (S, "HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\n\r\n\u{1}x"), (C, GET)]),
-        ["q0 GET /ws", "q0 end", "q0 upgraded"]
+        ["q0 GET /ws", "q0 end", "s0 101", "s0 end", "q0 upgraded"]
     );
     assert_eq!(talk(&[(C, upgrade), (S, OK), (C, GET), (S, OK)]).len(), 10);
 }
