@@ -35,10 +35,12 @@ pub(super) struct Crowd<'a> {
     pub requests: Vec<(&'a Request, &'a Leg)>,
     marks: HashMap<(Fingerprint, Fingerprint), u32, Hasher>,
     credentials: HashMap<Fingerprint, u32, Hasher>,
+    /// Credentials that the gateway was seen to send upstream.
+    forwarded: HashSet<Fingerprint>,
 }
 
 impl<'a> Crowd<'a> {
-    pub(super) fn new(requests: Vec<(&'a Request, &'a Leg)>) -> Crowd<'a> {
+    pub(super) fn new(requests: Vec<(&'a Request, &'a Leg)>, upstream: impl Iterator<Item = Fingerprint>) -> Crowd<'a> {
         let mut marks: HashMap<_, u32, Hasher> = HashMap::default();
         let mut credentials: HashMap<_, u32, Hasher> = HashMap::default();
         for (_, leg) in &requests {
@@ -49,7 +51,7 @@ impl<'a> Crowd<'a> {
                 *credentials.entry(credential).or_default() += 1;
             }
         }
-        Crowd { requests, marks, credentials }
+        Crowd { requests, marks, credentials, forwarded: upstream.collect() }
     }
 
     /// Weight of agreement on something that `of` of the crowd share: nothing where all do, much where one does.
@@ -105,6 +107,12 @@ impl Learned {
         }
     }
 
+    /// Whether a route may lead to a server, as far as is known of the route.
+    pub(super) fn reaches(&self, gateway: Addr, down: &Leg, server: Addr) -> bool {
+        let servers = route_mark(down).and_then(|mark| self.routes.get(&(gateway, mark)));
+        servers.is_none_or(|servers| servers.contains_key(&server))
+    }
+
     /// Evidence for `visit` being caused by `request`, strongest first. Containment and reachability are given.
     pub(super) fn weigh(&self, request: &Request, down: &Leg, visit: &Visit, legs: &[&Leg], crowd: &Crowd<'_>) -> Vec<Mark> {
         let mut marks = Vec::with_capacity(8);
@@ -120,7 +128,6 @@ impl Learned {
         self.content(request, down, visit, legs, op, &mut add);
         self.route(request, down, visit, &mut add);
         headers(down, legs, crowd, &mut add);
-        time(request, visit, legs, &mut add);
         marks.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
         marks
     }
@@ -147,7 +154,8 @@ impl Learned {
             }
             Some(given) => {
                 // Another's own credential can't be this one's; a credential of the gateway's can be anybody's.
-                if crowd.credentials.contains_key(&given) {
+                // Nor does a gateway that passes this one's on use another for it.
+                if crowd.credentials.contains_key(&given) || all_credentials(down).any(|own| crowd.forwarded.contains(&own)) {
                     add("token-differs", -FORBIDDING);
                 } else if sends {
                     add("token-differs", otherwise(seen.differ));
@@ -210,7 +218,7 @@ impl Learned {
         let Some(servers) = self.routes.get(&(request.gateway, mark)) else { return };
         let all: u32 = servers.values().sum();
         let here = servers.get(&visit.server).copied().unwrap_or(0);
-        let weight = ((f64::from(here) + 0.3) / (f64::from(all) + 1.0)).ln() + 0.7;
+        let weight = ((f64::from(here) + 0.1) / (f64::from(all) + 0.2)).ln() + 0.7;
         add("server", weight.clamp(-8.0, 1.0));
     }
 }
@@ -259,25 +267,62 @@ fn headers(down: &Leg, legs: &[&Leg], crowd: &Crowd<'_>, add: &mut impl FnMut(&'
     }
 }
 
-/// Begin and end. One event loop serves all: completions queue, so their order is kept better than any gap. Costs are convex, so
-/// that of two crossing and two nested pairings the one that keeps order is the cheaper.
-fn time(request: &Request, visit: &Visit, legs: &[&Leg], add: &mut impl FnMut(&'static str, f64)) {
-    let convex = |nanos: i64, scale: f64| {
-        let ratio = nanos as f64 / scale;
-        (1.0 + ratio * ratio).sqrt() - 1.0
-    };
-    let delay = visit.start.ts.since(request.start.ts);
-    add("delay", -0.3 * convex(delay, DELAY).min(6.0));
-    let ended = legs.iter().filter(|leg| leg.asked != Asked::Stream && leg.asked != Asked::EndSession).filter_map(|leg| leg.done);
-    let last = ended.map(|done| done.last.ts).max();
-    if let (Some(end), Some(last)) = (request.end, last) {
-        let lag = end.ts.since(last);
-        if lag >= 0 {
-            add("order", -convex(lag, LAG).min(8.0));
-        } else if !request.left {
-            add("ends-after", -5.0);
-        }
+/// How a visit lies in a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lie {
+    /// From the request's first byte to the visit's, nanoseconds.
+    pub delay: f64,
+    /// From the visit's last byte to the answer's; `None` where either is open. Negative where the visit ended later.
+    pub lag: Option<f64>,
+    /// The client left early: the visit may outlive it.
+    left: bool,
+}
+
+impl Lie {
+    pub(super) fn of(request: &Request, visit: &Visit, legs: &[&Leg]) -> Lie {
+        let ended = legs.iter().filter(|leg| leg.asked != Asked::Stream && leg.asked != Asked::EndSession).filter_map(|leg| leg.done);
+        let last = ended.map(|done| done.last.ts).max();
+        let lag = request.end.zip(last).map(|(end, last)| end.ts.since(last) as f64);
+        Lie { delay: visit.start.ts.since(request.start.ts).max(0) as f64, lag, left: request.left }
     }
+}
+
+/// How long things take among a set of visits: what is usual there tells what is unusual.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    delay: f64,
+    lag: f64,
+}
+
+impl Pace {
+    /// From the shortest that each visit has, over its candidates.
+    pub(super) fn of<'a>(visits: impl Iterator<Item = &'a [Option<Lie>]>) -> Pace {
+        let (mut delays, mut lags) = (Vec::new(), Vec::new());
+        for lies in visits {
+            let lies = || lies.iter().flatten();
+            delays.extend(lies().map(|lie| lie.delay).min_by(f64::total_cmp));
+            lags.extend(lies().filter_map(|lie| lie.lag).filter(|lag| *lag >= 0.0).min_by(f64::total_cmp));
+        }
+        Pace { delay: (2.0 * median(delays)).max(DELAY), lag: (2.0 * median(lags)).max(LAG) }
+    }
+
+    /// Begin and end. One event loop serves all: completions queue, so their order is kept better than any gap. Costs are convex, so
+    /// that of two crossing and two nested pairings the one that keeps order is the cheaper.
+    pub(super) fn marks(self, lie: Lie) -> [Mark; 2] {
+        let convex = |ratio: f64| ratio.powf(1.5).min(MOST);
+        let delay = Mark { word: "delay", weight: -0.3 * convex(lie.delay / self.delay) };
+        let order = match lie.lag {
+            Some(lag) if lag >= 0.0 => Mark { word: "order", weight: -convex(lag / self.lag) },
+            Some(_) if !lie.left => Mark { word: "ends-after", weight: -9.0 },
+            _ => Mark { word: "order", weight: 0.0 },
+        };
+        [delay, order]
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Whether a visit came to nothing, as far as its exchanges tell.
@@ -326,10 +371,12 @@ pub(super) fn legs_of<'a>(visit: &Visit, legs: &'a HashMap<ExId, Leg, Hasher>) -
 
 /// Weight that no other evidence outweighs: what a gateway never does.
 const FORBIDDING: f64 = 12.0;
-/// Scale of the time from a request to its first upstream byte, nanoseconds.
+/// Least scale of the time from a request to its first upstream byte, nanoseconds.
 const DELAY: f64 = 50e6;
-/// Scale of the time from the last upstream byte to the answer's last, nanoseconds.
+/// Least scale of the time from the last upstream byte to the answer's last, nanoseconds.
 const LAG: f64 = 20e6;
+/// Most that time can weigh: less than a credential of one's own.
+const MOST: f64 = 8.0;
 /// Entries kept of each learned map.
 const LEARNED: usize = 65_536;
 /// Names kept of one server.

@@ -47,6 +47,8 @@ pub struct Correlator {
     starts: BTreeSet<(Ts, VisitId)>,
     /// Connections that carry something the witness cannot read.
     tunnels: BTreeMap<ExId, Arc<Conduit>>,
+    /// Exchanges upstream of which so much was lost that nobody can say what they were, by the time of what was seen.
+    blind: BTreeMap<(Ts, ExId), Arc<Conduit>>,
     learned: Learned,
     /// Requests that ended and whose pair is due.
     due: BTreeSet<(Stamp, ExId, usize)>,
@@ -70,6 +72,7 @@ impl Correlator {
             visits: Visits::default(),
             starts: BTreeSet::new(),
             tunnels: BTreeMap::new(),
+            blind: BTreeMap::new(),
             learned: Learned::default(),
             due: BTreeSet::new(),
             limits,
@@ -87,6 +90,9 @@ impl Correlator {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.response = Some(*response);
                     self.visits.learn(leg);
+                    if leg.request.is_none() {
+                        self.blind_spot(id);
+                    }
                 }
             }
             Seen::Answered(id, answer) => {
@@ -151,16 +157,36 @@ impl Correlator {
 
     fn asked(&mut self, exchange: Exchange) {
         let leg = Leg::new(exchange);
-        if leg.asked == Asked::Other {
+        if leg.asked == Asked::Other && leg.request.is_some() {
             return;
         }
         self.now = self.now.max(leg.last().ts);
         let (id, server) = (leg.id, leg.peers.server);
-        self.roles.asked(&leg);
+        let readable = leg.asked != Asked::Other;
+        if readable {
+            self.roles.asked(&leg);
+        }
         self.legs.insert(id, leg);
+        if !readable {
+            return;
+        }
         self.undecided.entry(server).or_default().push(id);
         if self.roles.role(server).known() {
             self.flush();
+        }
+    }
+
+    /// An answer to a request that was not seen.
+    fn blind_spot(&mut self, id: ExId) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let at = leg.start();
+        let conduit = Conduit { peers: leg.peers.clone(), id, start: at, last: at, close: None, kind: ConduitKind::Unknown };
+        self.blind.insert((at.ts, id), Arc::new(conduit));
+        if self.blind.len() > BLIND {
+            self.blind.pop_first();
+        }
+        if leg.asked == Asked::Other {
+            self.legs.remove(&id);
         }
     }
 
@@ -210,7 +236,7 @@ impl Correlator {
         let server = leg.peers.server;
         let first = self.legs.values().filter(|own| {
             own.id != id
-                && self.roles.relays(own.peers.server, server)
+                && self.roles.stands_before(own.peers.server, server)
                 && self.roles.role(own.peers.server).upstream
                 && roles::same_request(own, leg)
         });
@@ -250,10 +276,10 @@ impl Correlator {
             _ => vec![0],
         };
         let (start, gateway) = (leg.start(), leg.peers.server);
-        let (end, left) = (leg.done.map(|done| done.last), left(leg));
+        let (end, left, unseen) = (leg.done.map(|done| done.last), left(leg), leg.request.is_none());
         for element in elements {
             let key = (start, id, element);
-            self.requests.insert(key, Request { id, element, gateway, start, end, left });
+            self.requests.insert(key, Request { id, element, gateway, start, end, left, unseen });
             if end.is_some() {
                 self.due.insert(key);
             }
@@ -262,6 +288,10 @@ impl Correlator {
 
     fn done(&mut self, id: ExId) {
         let Some(leg) = self.legs.get(&id) else { return };
+        if leg.asked == Asked::Other {
+            self.legs.remove(&id);
+            return;
+        }
         self.now = self.now.max(leg.last().ts);
         if self.roles.done(leg) {
             self.flush();
@@ -345,6 +375,7 @@ impl Correlator {
                 }
             }
         }
+        self.blind = self.blind.split_off(&(horizon - LINGER, ExId::default()));
         let now = self.now;
         self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
     }
@@ -377,6 +408,8 @@ fn failure(close: crate::tcp::Close) -> bool {
     }
 }
 
+/// Answers to unseen requests remembered.
+const BLIND: usize = 4_096;
 /// How often timers are looked at, nanoseconds of packet time.
 const TICK: i64 = 20_000_000;
 /// How long the gateway may go on working for a client that left, nanoseconds of packet time.

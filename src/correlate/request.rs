@@ -18,13 +18,15 @@ pub(super) struct Request {
     pub end: Option<Stamp>,
     /// The client went away before the answer was whole.
     pub left: bool,
+    /// The request itself was not seen: when it began is unknown, and so is what it caused.
+    pub unseen: bool,
 }
 
 impl Request {
     /// Whether an upstream exchange that began at `at` may have been caused by it. A client that leaves does not stop the gateway.
     pub(super) fn may_cause(&self, at: Ts, linger: i64) -> bool {
         let grace = if self.left { linger } else { 0 };
-        self.start.ts <= at && self.end.is_none_or(|end| at <= end.ts + grace)
+        !self.unseen && self.start.ts <= at && self.end.is_none_or(|end| at <= end.ts + grace)
     }
 }
 

@@ -58,6 +58,8 @@ struct Open {
     credential: Option<crate::base::Fingerprint>,
     /// Requests elsewhere that were open when this one began.
     within: Vec<(Addr, ExId)>,
+    /// A GET that opens a stream: open for so long that what happens meanwhile says nothing.
+    stream: bool,
 }
 
 /// What stays equal when a request is only passed on.
@@ -66,6 +68,7 @@ struct Identity {
     asked: Asked,
     method: String,
     credential: Option<crate::base::Fingerprint>,
+    session: Option<crate::base::Fingerprint>,
 }
 
 /// How requests to A and to B relate.
@@ -85,6 +88,8 @@ struct Hop {
     differ: f64,
     /// Opened by the very address at which A listens.
     own: f64,
+    /// Requests to B that began while one to A was open, whether they are over or not.
+    begun: f64,
 }
 
 impl Roles {
@@ -96,7 +101,10 @@ impl Roles {
     /// A request to a server began.
     pub(super) fn asked(&mut self, leg: &Leg) {
         let within = self.around(leg.peers.server);
-        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within };
+        for a in within.iter().map(|(a, _)| *a).collect::<std::collections::BTreeSet<_>>() {
+            self.hops.entry((a, leg.peers.server)).or_default().begun += 1.0;
+        }
+        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
         for alias in &leg.peers.server_aliases {
@@ -104,7 +112,7 @@ impl Roles {
                 server.aliases.push(*alias);
             }
         }
-        if !matches!(leg.asked, Asked::Stream | Asked::Authorization | Asked::Other) {
+        if !matches!(leg.asked, Asked::Authorization | Asked::Other) {
             server.open.push(open);
             if server.open.len() > OPEN {
                 server.open.remove(0);
@@ -115,13 +123,13 @@ impl Roles {
     /// Requests open at all other servers.
     fn around(&self, at: Addr) -> Vec<(Addr, ExId)> {
         let others = self.servers.iter().filter(|(other, _)| **other != at);
-        others.flat_map(|(other, server)| server.open.iter().rev().take(AROUND).map(|open| (*other, open.id))).collect()
+        others.flat_map(|(other, server)| server.open.iter().rev().filter(|open| !open.stream).take(AROUND).map(|open| (*other, open.id))).collect()
     }
 
     /// A connection without readable HTTP was made to a server.
     pub(super) fn conduit(&mut self, peers: &Peers) -> bool {
         let within = self.around(peers.server);
-        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within }, true);
+        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within, stream: false }, true);
         self.servers.entry(peers.server).or_default().opaque = true;
         self.decide(false)
     }
@@ -134,7 +142,10 @@ impl Roles {
         }
         let Some(at) = server.open.iter().position(|open| open.id == leg.id) else { return false };
         let open = server.open.remove(at);
-        self.weigh(&leg.peers, &open, false);
+        // A stream that was refused is a request like any other: with the legacy transport (MCP 2024-11-05) it is the first.
+        if !open.stream || leg.status().is_some_and(|status| status >= 400) {
+            self.weigh(&leg.peers, &open, false);
+        }
         self.decide(false)
     }
 
@@ -156,6 +167,12 @@ impl Roles {
             }
         }
         self.decide(true)
+    }
+
+    /// Whether `b` stands behind the upstream server `a` and only gets what `a` was asked. Servers that are asked side by side get much that
+    /// is equal: it takes more than one request to tell.
+    pub(super) fn stands_before(&self, a: Addr, b: Addr) -> bool {
+        self.hops.get(&(a, b)).is_some_and(|hop| hop.is_relay() && hop.seen >= SEVERAL && hop.crossed == 0.0)
     }
 
     /// What an address is.
@@ -255,6 +272,15 @@ impl Roles {
 
     /// Looks whether anything can be said of servers that nothing was said of yet. What was said stays.
     fn decide(&mut self, last: bool) -> bool {
+        let mut changed = false;
+        // One decision bears the next: what a gateway asks is upstream as soon as it is known to be one.
+        while self.decide_once(last) {
+            changed = true;
+        }
+        changed
+    }
+
+    fn decide_once(&mut self, last: bool) -> bool {
         let enough = if last { LEAST } else { ENOUGH };
         let mut found = Vec::new();
         for ((a, b), hop) in &self.hops {
@@ -265,6 +291,8 @@ impl Roles {
             let back = self.hops.get(&(*b, *a)).map_or(0.0, |hop| hop.inside);
             let named = self.is_named(*a);
             let kept = hop.seen >= hop.crossed;
+            // Where the gateway is known, whatever else it asks is upstream.
+            let enough = if from.gateway { KNOWN } else { enough };
             let strong = hop.inside >= enough && kept && hop.inside >= OUTSIDE * hop.outside && hop.inside > back;
             // A hop that only passes requests on makes no gateway, unless nothing lies behind it at the end.
             if !(strong || named && hop.inside > 0.0) || hop.is_relay() && !named && (!last || self.leads_on(*b)) {
@@ -273,6 +301,9 @@ impl Roles {
             // What runs inside an upstream's request is asked by the gateway side by side, unless it comes from that very upstream's
             // address and not from the gateway's. An upstream's own errands (a database behind TLS) make it no gateway either.
             if self.is_behind(*a) && !named && !(self.plain_hop(*a, *b) && self.comes_from_behind(*a, *b)) {
+                continue;
+            }
+            if !from.gateway && !last && !named && self.passes_on(*a) {
                 continue;
             }
             found.push((*a, *b));
@@ -292,16 +323,19 @@ impl Roles {
         changed
     }
 
-    /// Whether a gateway, known or likely, asks `at`.
+    /// Whether requests to `at` seem to be caused elsewhere: they begin while others are open rather than the other way round.
     fn is_behind(&self, at: Addr) -> bool {
-        let mut before = self.hops.iter().filter(|((_, b), _)| *b == at);
-        self.role(at).upstream || before.any(|((a, _), hop)| hop.inside >= ENOUGH && !hop.is_relay() && self.outweighs(*a, at))
+        let begun = |a: Addr, b: Addr| self.hops.get(&(a, b)).map_or(0.0, |hop| hop.begun);
+        let mut before = self.hops.iter().filter(|((a, b), hop)| *b == at && !hop.is_relay() && !self.is_relayed(*a, at));
+        self.role(at).upstream || before.any(|((a, _), hop)| hop.begun > begun(at, *a))
     }
 
-    /// Whether requests run from `a` to `b` rather than the other way round.
-    fn outweighs(&self, a: Addr, b: Addr) -> bool {
-        let inside = |a: Addr, b: Addr| self.hops.get(&(a, b)).map_or(0.0, |hop| hop.inside - hop.crossed);
-        inside(a, b) > inside(b, a)
+    /// Whether a request that is open at `a` is open at `b` too, as it is, and nothing else was seen to pass there.
+    fn is_relayed(&self, a: Addr, b: Addr) -> bool {
+        let (Some(outer), Some(inner)) = (self.servers.get(&a), self.servers.get(&b)) else { return false };
+        let same = |open: &Open, inner: &Open| open.identity.is_some() && open.identity == inner.identity && inner.within.contains(&(a, open.id));
+        let only = self.hops.get(&(a, b)).is_none_or(|hop| hop.seen == 0.0 || hop.is_relay());
+        only && inner.open.iter().any(|inner| outer.open.iter().any(|open| same(open, inner)))
     }
 
     /// Whether requests to `b` come from the address of `a`, and not from that of a gateway before it.
@@ -309,6 +343,11 @@ impl Roles {
         let own = |from: Addr| self.hops.get(&(from, b)).is_some_and(|hop| hop.own > 0.0);
         let before = self.hops.keys().filter(|(from, to)| *to == a && *from != b).map(|(from, _)| *from);
         own(a) && !before.into_iter().any(own)
+    }
+
+    /// Whether `a` is passing a request on as it is at this moment: then it is likely to be a relay.
+    fn passes_on(&self, a: Addr) -> bool {
+        self.servers.keys().any(|b| *b != a && self.is_relayed(a, *b))
     }
 
     /// Whether `a` to `b` is a hop of readable requests that change on the way.
@@ -372,11 +411,17 @@ fn identity(leg: &Leg) -> Option<Identity> {
     let request = leg.request.as_ref()?;
     let telling = match &leg.asked {
         Asked::Rpc(_) | Asked::RestList(_) | Asked::RestCall => true,
-        // These carry nothing of their own: only a credential or a session tells them apart.
-        Asked::Stream | Asked::EndSession => request.head.common.session.is_some() || request.head.credential.is_some(),
+        // These carry nothing of their own: only a session tells them apart.
+        Asked::Stream | Asked::EndSession => request.head.common.session.is_some(),
         Asked::Authorization | Asked::Unreadable(_) | Asked::Other => false,
     };
-    telling.then(|| Identity { asked: leg.asked.clone(), method: request.head.method.clone(), credential: leg.credential() })
+    let head = &request.head;
+    telling.then(|| Identity {
+        asked: leg.asked.clone(),
+        method: head.method.clone(),
+        credential: leg.credential(),
+        session: head.common.session,
+    })
 }
 
 /// Whether two requests are one, passed on: same words, same credential, one inside the other.
@@ -407,8 +452,12 @@ const ELSEWHERE: f64 = 0.25;
 const ENOUGH: f64 = 2.0;
 /// The same at the end of a capture, when no more will come.
 const LEAST: f64 = 1.0;
+/// Weight from which a further server of a known gateway counts: one request, even if it does not seem to come from its host.
+const KNOWN: f64 = ELSEWHERE;
 /// A gateway may do this much on its own account beside what clients ask.
 const OUTSIDE: f64 = 0.2;
+/// Requests that show a relay on the far side.
+const SEVERAL: f64 = 4.0;
 /// Share of equal requests from which a hop only relays.
 const RELAY: f64 = 0.8;
 const MIN_ADDR: Addr = Addr::MIN;

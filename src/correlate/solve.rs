@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::assign::{assign, margin};
-use super::evidence::{Crowd, legs_of};
+use super::evidence::{Crowd, Lie, Pace, legs_of};
 use super::request::Request;
 use super::visit::{Visit, VisitId};
 use super::{Correlator, LINGER, Leg, Link, Mark, Other, Pair, Rival};
-use crate::base::{Addr, ExId, Stamp, Ts};
+use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::mcp::{Asked, ConduitKind};
 
 type Key = (Stamp, ExId, usize);
@@ -19,6 +19,18 @@ struct Component {
     requests: BTreeSet<Key>,
     visits: BTreeSet<VisitId>,
 }
+
+/// Visits of one server in one voice, with the evidence for each request.
+struct Kind {
+    visits: Vec<VisitId>,
+    evidence: Vec<Vec<Cell>>,
+    weights: Vec<Vec<Option<f64>>>,
+    /// Visits that are their request's first, by row.
+    first: BTreeMap<usize, usize>,
+}
+
+/// Evidence for one visit and one request; `None` where it is impossible.
+type Cell = Option<(Vec<Mark>, Lie)>;
 
 /// A visit's place in the solution.
 #[derive(Clone, Debug)]
@@ -134,10 +146,12 @@ impl Correlator {
                 kinds.entry((visit.server, visit.voice)).or_default().push(*id);
             }
         }
-        self.watch(component);
+        let forwarded = self.watch(component);
         let requests: Vec<Key> = component.requests.iter().copied().collect();
-        for visits in kinds.values() {
-            self.solve_kind(&requests, visits, &mut placed, &mut others);
+        let mut kinds: Vec<Kind> = kinds.into_values().map(|visits| self.weigh_kind(&requests, visits, &forwarded)).collect();
+        self.first_visits(&requests, &mut kinds);
+        for kind in &mut kinds {
+            self.solve_kind(&requests, kind, &mut placed, &mut others);
         }
         for key in requests {
             let Some(request) = self.requests.get(&key).cloned() else { continue };
@@ -152,42 +166,105 @@ impl Correlator {
         }
     }
 
-    fn watch(&mut self, component: &Component) {
+    /// Learns how the gateway treats credentials; gives those that it sends upstream here.
+    fn watch(&mut self, component: &Component) -> Vec<Fingerprint> {
+        let visits = || component.visits.iter().filter_map(|id| self.visits.open.get(id));
+        let sent = visits().filter_map(|visit| legs_of(visit, &self.legs).iter().find_map(|leg| leg.credential()));
+        let sent: Vec<Fingerprint> = sent.collect();
         let requests = component.requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect();
-        let crowd = Crowd::new(requests);
+        let crowd = Crowd::new(requests, std::iter::empty());
+        for visit in visits() {
+            self.learned.watch(&legs_of(visit, &self.legs), &crowd);
+        }
+        self.teach(component);
+        sent
+    }
+
+    /// Visits that can only be one request's teach where its route leads, before the others are weighed.
+    fn teach(&mut self, component: &Component) {
         for id in &component.visits {
-            if let Some(visit) = self.visits.open.get(id) {
-                self.learned.watch(&legs_of(visit, &self.legs), &crowd);
+            let Some(visit) = self.visits.open.get(id) else { continue };
+            if let [key] = self.parents(visit).as_slice()
+                && let (Some(request), Some(down)) = (self.requests.get(key), self.legs.get(&key.1))
+            {
+                self.learned.confirm(request, down, &legs_of(visit, &self.legs));
+            }
+        }
+    }
+
+    /// What speaks for and against each visit of a kind being each request's.
+    fn weigh_kind(&self, requests: &[Key], visits: Vec<VisitId>, forwarded: &[Fingerprint]) -> Kind {
+        let known = requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect();
+        let crowd = Crowd::new(known, forwarded.iter().copied());
+        let each = |id: VisitId| -> Vec<Cell> {
+            let Some(visit) = self.visits.open.get(&id) else { return Vec::new() };
+            let legs = legs_of(visit, &self.legs);
+            let evidence = |key: &Key| {
+                let (request, down) = (self.requests.get(key)?, self.legs.get(&key.1)?);
+                let marks = || self.learned.weigh(request, down, visit, &legs, &crowd);
+                self.feasible(request, id).then(|| (marks(), Lie::of(request, visit, &legs)))
+            };
+            requests.iter().map(evidence).collect()
+        };
+        let mut evidence: Vec<Vec<Cell>> = visits.iter().map(|id| each(*id)).collect();
+        let lies: Vec<Vec<Option<Lie>>> =
+            evidence.iter().map(|row| row.iter().map(|cell| cell.as_ref().map(|(_, lie)| *lie)).collect()).collect();
+        let pace = Pace::of(lies.iter().map(Vec::as_slice));
+        for (marks, lie) in evidence.iter_mut().flatten().flatten() {
+            marks.extend(pace.marks(*lie));
+        }
+        let weights = evidence.iter().map(|row| relative(row)).collect();
+        Kind { visits, evidence, weights, first: BTreeMap::new() }
+    }
+
+    /// Nearly every request causes something: before any request gets a second visit, each gets one, whatever its kind.
+    fn first_visits(&self, requests: &[Key], kinds: &mut [Kind]) {
+        let wants: Vec<bool> = requests.iter().map(|key| self.legs.get(&key.1).is_some_and(|leg| !is_background(leg, key.2))).collect();
+        let rows: Vec<(usize, usize)> = kinds.iter().enumerate().flat_map(|(n, kind)| (0..kind.visits.len()).map(move |row| (n, row))).collect();
+        let weight = |(n, row): &(usize, usize)| -> Vec<Option<f64>> {
+            let weights = kinds.get(*n).and_then(|kind| kind.weights.get(*row)).map(Vec::as_slice).unwrap_or_default();
+            weights.iter().zip(&wants).map(|(weight, wants)| weight.filter(|_| *wants).map(|weight| weight + LONELY)).collect()
+        };
+        let weights: Vec<Vec<Option<f64>>> = rows.iter().map(weight).collect();
+        // To be left over for the second round costs nothing.
+        let given = assign(&weights, requests.len(), 0.0);
+        for ((n, row), column) in rows.into_iter().zip(given) {
+            if let (Some(kind), Some(column)) = (kinds.get_mut(n), column) {
+                kind.first.insert(row, column);
             }
         }
     }
 
     /// Visits of one server in one voice: each request has at most one of them, but for retries.
-    fn solve_kind(
-        &self,
-        requests: &[Key],
-        visits: &[VisitId],
-        placed: &mut BTreeMap<Key, Vec<Placed>>,
-        others: &mut BTreeMap<Key, Vec<Other>>,
-    ) {
-        let crowd = Crowd::new(requests.iter().filter_map(|key| Some((self.requests.get(key)?, self.legs.get(&key.1)?))).collect());
-        let marks = |id: VisitId, key: &Key| -> Option<Vec<Mark>> {
-            let (visit, request, down) = (self.visits.open.get(&id)?, self.requests.get(key)?, self.legs.get(&key.1)?);
-            self.feasible(request, id).then(|| self.learned.weigh(request, down, visit, &legs_of(visit, &self.legs), &crowd))
-        };
-        let weights: Vec<Vec<Option<f64>>> =
-            visits.iter().map(|id| relative(requests.iter().map(|key| marks(*id, key)).collect())).collect();
-        let mut given = assign(&weights, requests.len(), ALONE);
-        self.retries(visits, &weights, &mut given);
+    fn solve_kind(&self, requests: &[Key], kind: &mut Kind, placed: &mut BTreeMap<Key, Vec<Placed>>, others: &mut BTreeMap<Key, Vec<Other>>) {
+        let Kind { visits, evidence, weights, first } = kind;
+        let taken: BTreeSet<usize> = first.values().copied().collect();
+        let rest: Vec<Vec<Option<f64>>> = (0..visits.len())
+            .map(|row| {
+                let own = weights.get(row).map(Vec::as_slice).unwrap_or_default();
+                if first.contains_key(&row) {
+                    return vec![None; own.len()];
+                }
+                own.iter().enumerate().map(|(column, weight)| weight.filter(|_| !taken.contains(&column))).collect()
+            })
+            .collect();
+        let mut given = assign(&rest, requests.len(), ALONE);
+        for (row, column) in first.iter() {
+            if let Some(slot) = given.get_mut(*row) {
+                *slot = Some(*column);
+            }
+        }
+        self.retries(visits, weights, &mut given);
         for (row, id) in visits.iter().enumerate() {
             let Some(key) = given.get(row).copied().flatten().and_then(|column| requests.get(column)) else { continue };
-            let (lost, rival) = margin(&weights, &given, ALONE, row);
+            let (lost, rival) = margin(weights, &given, ALONE, row);
             let rival = rival.and_then(|column| requests.get(column)).map(|rival| (*rival, lost));
             let score = 1.0 / (1.0 + (-lost).exp());
-            let marks = marks(*id, key).unwrap_or_default();
+            let cell = given.get(row).copied().flatten().and_then(|column| evidence.get_mut(row)?.get_mut(column)?.take());
+            let marks = cell.map(|(marks, _)| marks).unwrap_or_default();
             placed.entry(*key).or_default().push(Placed { visit: *id, score, marks, rival });
         }
-        self.exchanges(requests, visits, &weights, &given, others);
+        self.exchanges(requests, visits, weights, &given, others);
     }
 
     /// A visit that found no request of its own may be a further try for one that has another already.
@@ -237,7 +314,8 @@ impl Correlator {
                         let back = holder.and_then(|holder| weights.get(held)?.get(holder).copied().flatten()).unwrap_or(ALONE);
                         (mine, back.max(ALONE))
                     }
-                    None => (0.0, 0.0),
+                    // The holder would be left with nothing, and nearly every request causes something.
+                    None => (0.0, if holder.is_some() { -LONELY } else { 0.0 }),
                 };
                 let cost = theirs + mine - weight - swapped;
                 if cost < NEAR {
@@ -279,7 +357,7 @@ impl Correlator {
             let Some(visit) = self.visits.take(placed.visit) else { continue };
             self.starts.remove(&(visit.start.ts, visit.id));
             let legs = legs_of(&visit, &self.legs);
-            if certain || placed.score > SURE {
+            if !certain && placed.score > SURE {
                 self.learned.confirm(request, &down, &legs);
             }
             if visit.errand {
@@ -308,6 +386,12 @@ impl Correlator {
                 && self.roles.of_host(request.gateway, &tunnel.peers)
         });
         conduits.extend(tunnels.cloned());
+        let visited: BTreeSet<Addr> = up.iter().map(|link: &Link| link.leg.peers.server).collect();
+        let blind = self.blind.range((from, ExId::default())..).take_while(|((at, _), _)| *at <= until).map(|(_, conduit)| conduit);
+        conduits.extend(blind.filter(|conduit| {
+            let server = conduit.peers.server;
+            !visited.contains(&server) && self.roles.leads(request.gateway, server) && self.learned.reaches(request.gateway, &down, server)
+        }).cloned());
         let last_element = self.requests.range((request.start, request.id, 0)..).next().is_none_or(|(key, _)| key.1 != request.id);
         if last_element && down.done.is_some() && self.visits.of(request.id).is_none() {
             self.legs.remove(&request.id);
@@ -340,11 +424,10 @@ pub(crate) fn is_background(leg: &Leg, element: usize) -> bool {
 
 /// Sums of evidence for one visit's candidates. Time tells candidates apart but says little of there being a parent at all: the one
 /// that fits best by time pays nothing for it.
-fn relative(marks: Vec<Option<Vec<Mark>>>) -> Vec<Option<f64>> {
-    let time = |marks: &Vec<Mark>| marks.iter().filter(|mark| mark.is_time()).map(|mark| mark.weight).sum::<f64>();
-    let best = marks.iter().flatten().map(time).fold(f64::NEG_INFINITY, f64::max);
-    let sum = |marks: Vec<Mark>| marks.iter().map(|mark| mark.weight).sum::<f64>() - best;
-    marks.into_iter().map(|marks| marks.map(sum)).collect()
+fn relative(row: &[Cell]) -> Vec<Option<f64>> {
+    let time = |marks: &[Mark]| marks.iter().filter(|mark| mark.is_time()).map(|mark| mark.weight).sum::<f64>();
+    let best = row.iter().flatten().map(|(marks, _)| time(marks)).fold(f64::NEG_INFINITY, f64::max);
+    row.iter().map(|cell| cell.as_ref().map(|(marks, _)| marks.iter().map(|mark| mark.weight).sum::<f64>() - best)).collect()
 }
 
 /// The first stamp after all that share a packet time.
@@ -358,6 +441,8 @@ const ALONE: f64 = -4.0;
 const AGAIN: f64 = -1.5;
 /// Weight of coming after another visit in the same session.
 const SESSION: f64 = 5.0;
+/// Weight of a request that caused nothing upstream.
+const LONELY: f64 = 5.0;
 /// Other pairings that cost less than this are thinkable.
 const NEAR: f64 = 6.0;
 /// Links surer than this teach.

@@ -158,10 +158,14 @@ fn wanted(down: &Leg, element: usize) -> Wanted {
 }
 
 fn told(down: &Leg, element: usize) -> Told {
-    if let Some(status) = down.status()
+    if down.request.is_some()
+        && let Some(status) = down.status()
         && status >= 400
     {
         return Told::Failure { in_band: false };
+    }
+    if down.request.is_none() {
+        return Told::Unknown(Reason::Missing);
     }
     let list = lists(down, element).is_some();
     match answer_to(down, element) {
