@@ -123,7 +123,9 @@ impl Roles {
     /// Requests open at all other servers.
     fn around(&self, at: Addr) -> Vec<(Addr, ExId)> {
         let others = self.servers.iter().filter(|(other, _)| **other != at);
-        others.flat_map(|(other, server)| server.open.iter().rev().filter(|open| !open.stream).take(AROUND).map(|open| (*other, open.id))).collect()
+        others
+            .flat_map(|(other, server)| server.open.iter().rev().filter(|open| !open.stream).take(AROUND).map(|open| (*other, open.id)))
+            .collect()
     }
 
     /// A connection without readable HTTP was made to a server.
@@ -333,7 +335,8 @@ impl Roles {
     /// Whether a request that is open at `a` is open at `b` too, as it is, and nothing else was seen to pass there.
     fn is_relayed(&self, a: Addr, b: Addr) -> bool {
         let (Some(outer), Some(inner)) = (self.servers.get(&a), self.servers.get(&b)) else { return false };
-        let same = |open: &Open, inner: &Open| open.identity.is_some() && open.identity == inner.identity && inner.within.contains(&(a, open.id));
+        let same =
+            |open: &Open, inner: &Open| open.identity.is_some() && open.identity == inner.identity && inner.within.contains(&(a, open.id));
         let only = self.hops.get(&(a, b)).is_none_or(|hop| hop.seen == 0.0 || hop.is_relay());
         only && inner.open.iter().any(|inner| outer.open.iter().any(|open| same(open, inner)))
     }

@@ -220,7 +220,8 @@ impl Correlator {
     /// Nearly every request causes something: before any request gets a second visit, each gets one, whatever its kind.
     fn first_visits(&self, requests: &[Key], kinds: &mut [Kind]) {
         let wants: Vec<bool> = requests.iter().map(|key| self.legs.get(&key.1).is_some_and(|leg| !is_background(leg, key.2))).collect();
-        let rows: Vec<(usize, usize)> = kinds.iter().enumerate().flat_map(|(n, kind)| (0..kind.visits.len()).map(move |row| (n, row))).collect();
+        let rows: Vec<(usize, usize)> =
+            kinds.iter().enumerate().flat_map(|(n, kind)| (0..kind.visits.len()).map(move |row| (n, row))).collect();
         let weight = |(n, row): &(usize, usize)| -> Vec<Option<f64>> {
             let weights = kinds.get(*n).and_then(|kind| kind.weights.get(*row)).map(Vec::as_slice).unwrap_or_default();
             weights.iter().zip(&wants).map(|(weight, wants)| weight.filter(|_| *wants).map(|weight| weight + LONELY)).collect()
@@ -236,7 +237,13 @@ impl Correlator {
     }
 
     /// Visits of one server in one voice: each request has at most one of them, but for retries.
-    fn solve_kind(&self, requests: &[Key], kind: &mut Kind, placed: &mut BTreeMap<Key, Vec<Placed>>, others: &mut BTreeMap<Key, Vec<Other>>) {
+    fn solve_kind(
+        &self,
+        requests: &[Key],
+        kind: &mut Kind,
+        placed: &mut BTreeMap<Key, Vec<Placed>>,
+        others: &mut BTreeMap<Key, Vec<Other>>,
+    ) {
         let Kind { visits, evidence, weights, first } = kind;
         let taken: BTreeSet<usize> = first.values().copied().collect();
         let rest: Vec<Vec<Option<f64>>> = (0..visits.len())
@@ -388,10 +395,16 @@ impl Correlator {
         conduits.extend(tunnels.cloned());
         let visited: BTreeSet<Addr> = up.iter().map(|link: &Link| link.leg.peers.server).collect();
         let blind = self.blind.range((from, ExId::default())..).take_while(|((at, _), _)| *at <= until).map(|(_, conduit)| conduit);
-        conduits.extend(blind.filter(|conduit| {
-            let server = conduit.peers.server;
-            !visited.contains(&server) && self.roles.leads(request.gateway, server) && self.learned.reaches(request.gateway, &down, server)
-        }).cloned());
+        conduits.extend(
+            blind
+                .filter(|conduit| {
+                    let server = conduit.peers.server;
+                    !visited.contains(&server)
+                        && self.roles.leads(request.gateway, server)
+                        && self.learned.reaches(request.gateway, &down, server)
+                })
+                .cloned(),
+        );
         let last_element = self.requests.range((request.start, request.id, 0)..).next().is_none_or(|(key, _)| key.1 != request.id);
         if last_element && down.done.is_some() && self.visits.of(request.id).is_none() {
             self.legs.remove(&request.id);
