@@ -97,7 +97,7 @@ impl Lane {
         let head = method == Some(Method::Head);
         match message {
             None => {}
-            Some((n, None)) => return Some(Switch::H2c { n, head }),
+            Some((n, None)) => return Some(Switch::H2c { n, head: method.map(|method| method == Method::Head) }),
             Some((n, Some(body))) => {
                 self.body = Some(body);
                 wire.pairing.responding = true;
