@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the binary, the recordings, the scorer.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod pcap;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
