@@ -260,3 +260,11 @@ fn what_cannot_be_read_ends_with_2_and_names_file_and_byte() {
     assert_eq!(run(&[], &[&good, &gone], None).code, Some(2));
     assert_eq!(run(&[], &[Path::new("-")], Some(b"no capture")).code, Some(2));
 }
+
+#[test]
+#[ignore = "pairing does not bear an answer whose time lies before its request's yet"]
+fn an_answer_whose_time_lies_before_its_requests() {
+    // Found by fuzzing: a recording whose packets' times were changed.
+    let run = run(&[], &[Path::new("tests/data/fuzz-clock-steps-back.pcap")], None);
+    assert!(matches!(run.code, Some(0 | 1)), "{:?} {}", run.code, run.errors);
+}
