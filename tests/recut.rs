@@ -2,16 +2,10 @@
 
 mod common;
 
+use common::pcap::{Record, read, write};
 use common::{command, file};
 use proptest::prelude::*;
 use serde_json::Value;
-
-/// A packet record of a classic little-endian pcap file.
-#[derive(Clone, Debug)]
-struct Record {
-    time: u64,
-    bytes: Vec<u8>,
-}
 
 /// How a capture is spoiled without losing anything.
 #[derive(Clone, Debug)]
@@ -41,30 +35,6 @@ proptest! {
         let differ = whole.iter().zip(&spoiled).find(|(a, b)| a != b);
         prop_assert!(whole.len() == spoiled.len() && differ.is_none(), "{} {:?}: {:#?}", name, spoil, differ);
     }
-}
-
-fn read(bytes: &[u8]) -> (&[u8], Vec<Record>) {
-    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    assert_eq!(number(0), 0xa1b2_c3d4, "a little-endian microsecond capture");
-    let (mut at, mut records) = (24, Vec::new());
-    while at + 16 <= bytes.len() {
-        let len = number(at + 8) as usize;
-        let time = u64::from(number(at)) * 1_000_000 + u64::from(number(at + 4));
-        records.push(Record { time, bytes: bytes[at + 16..at + 16 + len].to_vec() });
-        at += 16 + len;
-    }
-    (&bytes[..24], records)
-}
-
-fn write(head: &[u8], records: &[Record]) -> Vec<u8> {
-    let mut out = head.to_vec();
-    for Record { time, bytes } in records {
-        for number in [(time / 1_000_000) as u32, (time % 1_000_000) as u32, bytes.len() as u32, bytes.len() as u32] {
-            out.extend(number.to_le_bytes());
-        }
-        out.extend(bytes);
-    }
-    out
 }
 
 fn change(records: &[Record], spoil: &Spoil) -> Vec<Record> {

@@ -156,6 +156,8 @@ impl Correlator {
             Some(end) => end.ts,
             None => Ts::MAX,
         };
+        // A clock may step back: an answer may seem to come before its request.
+        let until = until.max(request.start.ts);
         self.starts.range(from..=(until, VisitId(u64::MAX))).map(|(_, id)| *id).filter(|id| self.feasible(request, *id)).collect()
     }
 

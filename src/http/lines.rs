@@ -25,7 +25,8 @@ impl Search {
     }
 }
 
-/// A head whose parse failed, made strict: folded lines become spaces (RFC 9112, 5.2: obsolete), and space between name and colon goes (5.1).
+/// A head whose parse failed, made strict: folded lines become spaces (RFC 9112, 5.2: obsolete), space between name and colon goes (5.1),
+/// and so does a line that is no field at all: whoever answered such a head has read past it.
 pub(super) fn mend(head: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.len() + 2);
     for (i, line) in head.split_inclusive(|b| *b == b'\n').enumerate() {
@@ -40,8 +41,10 @@ pub(super) fn mend(head: &[u8]) -> Vec<u8> {
             let (name, value) = text.split_at_checked(colon).unwrap_or((text, b""));
             out.extend_from_slice(name.trim_ascii_end());
             out.extend_from_slice(value);
-        } else {
+        } else if i == 0 || text.is_empty() {
             out.extend_from_slice(text);
+        } else {
+            continue;
         }
         out.extend_from_slice(b"\r\n");
     }

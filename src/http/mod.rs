@@ -94,7 +94,7 @@ pub enum Broken {
 pub trait Sink {
     /// A request's head is complete. `at` holds the first byte of its start line (HTTP/2: its HEADERS frame).
     fn request(&mut self, n: u32, head: RequestHead, at: Stamp) -> Want;
-    /// A final (not 1xx) response's head is complete. `at` as above.
+    /// A final (not 1xx, save the 101 that ends HTTP) response's head is complete. `at` as above.
     fn response(&mut self, n: u32, head: ResponseHead, at: Stamp) -> Want;
     /// Decoded bytes of a body: no chunk framing, no content coding. Only after [`Want::Body`].
     fn body(&mut self, n: u32, part: Part, bytes: &[u8], at: Stamp);

@@ -96,9 +96,14 @@ impl Probe {
         }
         let mut events = Vec::new();
         for (dir, side) in [Dir::AtoB, Dir::BtoA].into_iter().zip(&self.sides) {
-            let first = events.len();
+            // A side's bytes keep their order: those that came early bear the time of a packet before that of the bytes before them.
+            let mut latest = Stamp::default();
+            let mut push = |at: Stamp, event| {
+                latest = latest.max(at);
+                events.push((latest, event));
+            };
             if let Some((gap, at)) = side.missed {
-                events.push((at, StreamEvent::Gap { dir, gap, at }));
+                push(at, StreamEvent::Gap { dir, gap, at });
             }
             let mut rest = side.buf.as_slice();
             for (at, len) in &side.pieces {
@@ -106,16 +111,10 @@ impl Probe {
                 let len = if side.missed.is_some() { rest.len() } else { *len };
                 let Some((bytes, after)) = rest.split_at_checked(len).filter(|(bytes, _)| !bytes.is_empty()) else { break };
                 rest = after;
-                events.push((*at, StreamEvent::Data { dir, bytes, at: *at }));
+                push(*at, StreamEvent::Data { dir, bytes, at: *at });
             }
             if let Some(at) = side.finished {
-                events.push((at, StreamEvent::Finished { dir, at }));
-            }
-            // Each direction keeps its own order, also where its bytes were captured out of order.
-            let mut latest = Stamp::default();
-            for (at, _) in events.iter_mut().skip(first) {
-                latest = latest.max(*at);
-                *at = latest;
+                push(at, StreamEvent::Finished { dir, at });
             }
         }
         events.sort_by_key(|(at, _)| *at);

@@ -72,7 +72,8 @@ impl Open {
                         None => {}
                     }
                 }
-                let first = body.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
+                // Not further than that: this is asked for each piece.
+                let first = body.bytes().iter().take(jsonrpc::LONG_ENOUGH).find(|byte| !byte.is_ascii_whitespace());
                 if sniff && first.is_some_and(|first| !matches!(first, b'{' | b'[' | 0xef)) {
                     self.foreign = self.status.is_some_and(|status| status < 400);
                     return;

@@ -60,8 +60,13 @@ pub(super) fn asks(bytes: &[u8], means: Means<'_>) -> Asks {
     found
 }
 
-/// Whether a body that begins like this may be a JSON-RPC message or batch; `None` while it is too short to tell.
+/// Whether a body that begins like this may be a JSON-RPC message or batch; `None` while it is too short to tell. A long beginning that
+/// does not tell (nothing but spaces) may be one: it is asked for each piece of a body, and must not be read again for each.
 pub(super) fn may_be(bytes: &[u8]) -> Option<bool> {
+    begins(bytes).or((bytes.len() > LONG_ENOUGH).then_some(true))
+}
+
+fn begins(bytes: &[u8]) -> Option<bool> {
     let mut json = Json::new(bytes, 2);
     match json.peek()? {
         b'[' => {
@@ -306,6 +311,9 @@ pub(super) const VERSION: usize = 32;
 const ID: usize = 64;
 const INFO: usize = 128;
 
+/// Bytes after which a body's beginning is not asked any more.
+pub(super) const LONG_ENOUGH: usize = 4_096;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -320,6 +328,12 @@ mod tests {
         let mut found = read(text);
         assert!(found.whole && found.asks.len() == 1, "{text}");
         found.asks.remove(0)
+    }
+
+    #[test]
+    fn a_long_beginning_that_does_not_tell_is_not_asked_for_ever() {
+        assert_eq!(may_be(&[b' '; LONG_ENOUGH]), None);
+        assert_eq!(may_be(&[b' '; LONG_ENOUGH + 1]), Some(true));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bodies;
+pub mod pcap;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

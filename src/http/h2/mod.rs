@@ -48,9 +48,9 @@ impl Connection {
     }
 
     /// After `101 Switching Protocols` to `h2c` (RFC 7540, 3.2): stream 1 is exchange `n`, whose request was told whole as HTTP/1.1,
-    /// was a HEAD if `head` says so, and whose response has not begun; later streams are numbered from `next`. Both sides' bytes
+    /// was a HEAD if `head` says so (`None`: it was not seen), and whose response has not begun; later streams are numbered from `next`. Both sides' bytes
     /// behind the HTTP/1.1 messages belong here: the client's begin with the preface.
-    pub(crate) fn upgraded(n: u32, head: bool, next: u32, limits: &Limits) -> Connection {
+    pub(crate) fn upgraded(n: u32, head: Option<bool>, next: u32, limits: &Limits) -> Connection {
         let mut connection = Connection::prior_knowledge(limits);
         connection.shared.streams.upgraded(n, head, next);
         connection

@@ -34,11 +34,13 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Stream 1 is the request `n` that asked for the upgrade; it was told already, whole.
-    pub(super) fn upgraded(&mut self, n: u32, head: bool, next: u32) {
+    /// Stream 1 is the request `n` that asked for the upgrade; it was told already, whole, unless it was not seen (`head` is `None`).
+    pub(super) fn upgraded(&mut self, n: u32, head: Option<bool>, next: u32) {
         let mut first = Stream::new(n);
-        first.request.phase = Phase::Ended;
-        first.head = head;
+        if let Some(head) = head {
+            first.request.phase = Phase::Ended;
+            first.head = head;
+        }
         self.open.insert(1, first);
         (self.highest, self.next) = (1, next);
     }

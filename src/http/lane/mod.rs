@@ -75,8 +75,8 @@ pub(super) enum Flow {
 pub(super) enum Switch {
     /// Something that is no HTTP.
     Tunnel(u32),
-    /// HTTP/2, on whose stream 1 request `n` is answered.
-    H2c { n: u32, head: bool },
+    /// HTTP/2, on whose stream 1 request `n` is answered; whether that was a HEAD, if it was seen.
+    H2c { n: u32, head: Option<bool> },
 }
 
 impl Lane {

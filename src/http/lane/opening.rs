@@ -83,7 +83,7 @@ impl Lane {
                 return (raw.status, framing, None, None); // interim (RFC 9110, 15.2)
             }
             let (n, method) = wire.pairing.answer(first, wire.sink);
-            if raw.status == 101 {
+            if raw.status == 101 && framing.h2c {
                 return (raw.status, framing, method, Some((n, None)));
             }
             wire.cx.counts.bump(Count::Responses);
@@ -97,13 +97,12 @@ impl Lane {
         let head = method == Some(Method::Head);
         match message {
             None => {}
-            Some((n, None)) if framing.h2c => return Some(Switch::H2c { n, head }),
-            Some((n, None)) => return Some(Switch::Tunnel(n)),
+            Some((n, None)) => return Some(Switch::H2c { n, head: method.map(|method| method == Method::Head) }),
             Some((n, Some(body))) => {
                 self.body = Some(body);
                 wire.pairing.responding = true;
-                if method == Some(Method::Connect) && (200..300).contains(&status) {
-                    self.end(End::Complete, at, wire); // RFC 9110, 9.3.6: no content, a tunnel follows
+                if status == 101 || method == Some(Method::Connect) && (200..300).contains(&status) {
+                    self.end(End::Complete, at, wire); // RFC 9110, 9.3.6 and 15.2.2: no content, something else follows
                     return Some(Switch::Tunnel(n));
                 }
                 self.frame(framing.of_response(status, head), method.is_none().then_some(Doubt::Method), at, wire);

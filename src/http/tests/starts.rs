@@ -93,3 +93,14 @@ fn an_answer_to_an_unseen_head_request_has_no_body() {
     bench.data(S, two);
     assert_eq!(bench.lines(), ["s0 200", "q1 GET /a", "q1 end", "s0 end", "s1 200", "s1 | ok", "s1 end"]);
 }
+
+#[test]
+fn bytes_that_came_early_keep_their_place_while_it_is_not_known_what_they_are() {
+    // The second piece bears the time of a packet before that of the first: it waited for it.
+    let mut bench = Bench::new(true);
+    for (ord, bytes) in [(9, "GET "), (4, "/in-order HT"), (5, "TP/1.1\r\n\r\n")] {
+        let at = Stamp { ord, ts: Ts(ord as i64), frame: ord, file: 0 };
+        bench.feed(StreamEvent::Data { dir: C, bytes: bytes.as_bytes(), at });
+    }
+    assert_eq!(bench.lines(), ["q0 GET /in-order", "q0 end"]);
+}

@@ -223,7 +223,7 @@ fn the_table_follows_settings_and_size_updates() {
 #[test]
 fn after_an_upgrade_stream_one_is_the_request_of_http_1() {
     let limits = Limits::default();
-    let mut talk = Talk::with(Connection::upgraded(4, false, 5, &limits), limits);
+    let mut talk = Talk::with(Connection::upgraded(4, Some(false), 5, &limits), limits);
     talk.notes.all.push((4, Request));
     talk.feed(SERVER, &frame(SETTINGS, 0, 0, &[]));
     talk.answer(1, 0, "200");
