@@ -59,6 +59,8 @@ pub struct Correlator {
     limits: Limits,
     now: Ts,
     held: Option<Ts>,
+    /// Exchanges were given their side since pairs were last looked at.
+    flushed: bool,
     last: bool,
 }
 
@@ -83,6 +85,7 @@ impl Correlator {
             limits,
             now: Ts(i64::MIN),
             held: None,
+            flushed: false,
             last: false,
         }
     }
@@ -114,12 +117,14 @@ impl Correlator {
                     leg.done = Some(answered);
                     self.done(id);
                     self.settle_one(id, out);
+                    self.settle_flushed(out);
                 }
             }
             // Words between the streams and the joiner.
             Seen::Missed(..) | Seen::Resumable(_) => {}
             Seen::Conduit(conduit) => {
                 self.conduit(Arc::new(*conduit));
+                self.settle_flushed(out);
             }
         }
         if self.legs.len() > self.limits.open_exchanges {
@@ -132,6 +137,13 @@ impl Correlator {
         let own: Vec<_> = self.due.iter().copied().filter(|key| key.1 == id).collect();
         for key in own {
             self.close(key, false, &mut BTreeSet::new(), out);
+        }
+    }
+
+    /// A role was found: pairs that only waited for that are ready at once, whenever the next timer is due.
+    fn settle_flushed(&mut self, out: &mut Vec<Pair>) {
+        if std::mem::take(&mut self.flushed) {
+            self.settle(out);
         }
     }
 
@@ -306,6 +318,7 @@ impl Correlator {
         }
         self.now = self.now.max(leg.last().ts);
         if self.roles.done(leg) {
+            self.flushed = true;
             self.flush();
         }
         let Some(leg) = self.legs.get(&id) else { return };
@@ -343,6 +356,7 @@ impl Correlator {
         };
         self.now = self.now.max(conduit.last.ts);
         if self.tunnels.remove(&conduit.id).is_none() && self.roles.conduit(&conduit.peers) {
+            self.flushed = true;
             self.flush();
         }
         if failed {
