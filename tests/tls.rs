@@ -87,8 +87,17 @@ fn records(out: &Output) -> Vec<Value> {
 }
 
 /// The records but for the summary, which names the file.
+/// Pairs and findings, by time: one that waited for keys may be told later than its neighbours, and so have another number.
 fn pairs(out: &Output) -> Vec<Value> {
-    records(out).into_iter().filter(|record| record["record"] != "summary").collect()
+    let mut records: Vec<Value> = records(out).into_iter().filter(|record| record["record"] != "summary").collect();
+    for record in &mut records {
+        for number in ["pair", "pairs", "finding"] {
+            record.as_object_mut().expect("an object").remove(number);
+        }
+    }
+    let when = |record: &Value| format!("{}{}{}", record["record"], record["downstream"]["start"], record["first"]);
+    records.sort_by_key(when);
+    records
 }
 
 fn summary(out: &Output) -> Value {
