@@ -162,8 +162,18 @@ fn secrets_in_the_capture_do_as_well_before_and_after_its_packets_in_files_and_p
         let path = folder.path().join("none.pcapng");
         std::fs::write(&path, &capture).expect("written");
         let out = gatewitness(&replay(path.to_str().expect("a name"), &[]));
-        assert_eq!(pairs(&piped(&replay("-", &[]), &capture)), pairs(&out), "{name}");
+        assert_eq!(without_ends(pairs(&piped(&replay("-", &[]), &capture))), without_ends(pairs(&out)), "{name}");
     }
+}
+
+/// Who waited has seen more of the connections that stayed closed to it.
+fn without_ends(mut pairs: Vec<Value>) -> Vec<Value> {
+    for conduit in pairs.iter_mut().filter_map(|pair| pair.get_mut("conduits")?.as_array_mut()).flatten() {
+        let conduit = conduit.as_object_mut().expect("an object");
+        conduit.remove("end");
+        conduit.remove("close");
+    }
+    pairs
 }
 
 #[test]
