@@ -216,7 +216,10 @@ impl Roles {
         let how = if self.is_named(at) {
             "named with --gateway".to_owned()
         } else {
-            format!("{} requests to it; while they were open its host made {inside:.0} requests to other servers", server.requests)
+            let plural = |n: u64| if n == 1 { "request" } else { "requests" };
+            let made = inside as u64;
+            let requests = server.requests;
+            format!("{requests} {} to it; while open, {made} {} from its host to other servers", plural(requests), plural(made))
         };
         Gateway {
             listen: at,
