@@ -225,7 +225,8 @@ impl Learned {
 
 /// Method, name and arguments on both legs.
 fn same_method(request: &Request, down: &Leg, op: Option<&Leg>, add: &mut impl FnMut(&'static str, f64)) {
-    let Some(op) = op else { return };
+    // What could not be read says nothing.
+    let Some(op) = op.filter(|op| !matches!(op.asked, Asked::Unreadable(_))) else { return };
     let (wanted, done) = (lists(down, request.element), lists(op, 0));
     if wanted.is_some() || done.is_some() {
         add("method", if wanted == done { 1.0 } else { -4.0 });

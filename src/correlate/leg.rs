@@ -1,6 +1,6 @@
 //! One exchange, with everything that has become known of it so far.
 
-use crate::base::{ExId, Stamp};
+use crate::base::{ExId, Gap, Stamp};
 use crate::mcp::{Answer, Answered, Ask, Asked, Exchange, Peers, Request, Response};
 
 /// An exchange on either side of a gateway.
@@ -20,13 +20,15 @@ pub struct Leg {
     pub answers: Vec<Answer>,
     /// How the response ended; `None` while it is open.
     pub done: Option<Answered>,
+    /// Something of its answer was missed: until it is over, silence proves nothing.
+    pub missed: Option<Gap>,
 }
 
 impl Leg {
     /// From the request's side.
     pub fn new(exchange: Exchange) -> Leg {
         let Exchange { id, peers, request, asked } = exchange;
-        Leg { id, peers, request, asked, response: None, answers: Vec::new(), done: None }
+        Leg { id, peers, request, asked, response: None, answers: Vec::new(), done: None, missed: None }
     }
 
     /// First byte of the request; of the response where no request was seen.

@@ -120,8 +120,13 @@ impl Correlator {
                     self.settle_flushed(out);
                 }
             }
-            // Words between the streams and the joiner.
-            Seen::Missed(..) | Seen::Resumable(_) => {}
+            Seen::Missed(id, gap) => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.missed.get_or_insert(gap);
+                }
+            }
+            // A word between the streams and the joiner.
+            Seen::Resumable(_) => {}
             Seen::Conduit(conduit) => {
                 self.conduit(Arc::new(*conduit));
                 self.settle_flushed(out);

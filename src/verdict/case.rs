@@ -176,7 +176,9 @@ fn told(down: &Leg, element: usize) -> Told {
         Some(Outcome::Result { .. }) => return Told::Success,
         _ => {}
     }
-    let Some(done) = down.done else { return Told::Silence { left: false } };
+    let Some(done) = down.done else {
+        return down.missed.map_or(Told::Silence { left: false }, |gap| Told::Unknown(of_gap(gap.cause)));
+    };
     if let Some(gap) = done.unread {
         return Told::Unknown(of_gap(gap.cause));
     }

@@ -117,6 +117,9 @@ pub(super) fn outcome(leg: &Leg, end: Option<Stamp>) -> Came {
 /// No answer was read: because there was none, or because it was not seen?
 fn silence(leg: &Leg, end: Option<Stamp>) -> Came {
     let Some(done) = leg.done else {
+        if let Some(gap) = leg.missed {
+            return Came::Unknown(of_gap(gap.cause));
+        }
         return if end.is_some() { Came::Failed(Failure::Timeout) } else { Came::Unknown(Reason::Cut) };
     };
     if let Some(gap) = done.unread {
