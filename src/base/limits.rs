@@ -19,7 +19,7 @@ macro_rules! limits {
 
 limits! {
     /// Open TCP connections.
-    connections: 262_144 "connections", at "the one longest silent is closed as evicted";
+    connections: 131_072 "connections", at "the one longest silent is closed as evicted";
     /// Out-of-order bytes held for one direction of a connection.
     reorder_bytes: 1_048_576 "bytes", at "the hole before them is released as lost";
     /// Out-of-order segments held for one direction of a connection.
@@ -59,7 +59,7 @@ limits! {
     /// Secrets held from key logs and captures.
     tls_secrets: 262_144 "secrets", at "the oldest is dropped";
     /// Exchanges held for pairing.
-    open_exchanges: 262_144 "exchanges", at "the oldest pair is judged with what is known";
+    open_exchanges: 65_536 "exchanges", at "the oldest pair is judged with what is known";
     /// Findings told apart.
     findings: 10_000 "findings", at "further ones are counted in one that says so";
     /// Pair numbers listed in one finding.
