@@ -32,6 +32,7 @@ use visit::{Hasher, VisitId, Visits};
 
 pub(crate) use request::{answer_to, ask_of, lists};
 pub(crate) use solve::is_background;
+pub(crate) use visit::is_operation;
 
 /// Pairs what is seen on both sides of the gateways.
 pub struct Correlator {

@@ -205,7 +205,7 @@ impl Roles {
 
     fn describe(&self, at: Addr, server: &Server) -> Gateway {
         let onward = |opaque: bool| {
-            let to = self.hops.range((at, MIN_ADDR)..).take_while(|((a, _), _)| *a == at);
+            let to = self.hops.range((at, Addr::MIN)..).take_while(|((a, _), _)| *a == at);
             let to = to.filter(|((_, b), hop)| hop.inside > 0.0 && !self.role(*b).gateway && self.opaque_only(*b) == opaque);
             to.filter(|((_, b), _)| opaque || self.role(*b).upstream).map(|((_, b), _)| *b).collect::<Vec<_>>()
         };
@@ -478,4 +478,3 @@ const OUTSIDE: f64 = 0.2;
 const SEVERAL: f64 = 4.0;
 /// Share of equal requests from which a hop only relays.
 const RELAY: f64 = 0.8;
-const MIN_ADDR: Addr = Addr::MIN;

@@ -200,7 +200,7 @@ impl Visits {
 }
 
 /// Whether an exchange is what a visit is for, and not its preparation or its end.
-pub(super) fn is_operation(leg: &Leg) -> bool {
+pub(crate) fn is_operation(leg: &Leg) -> bool {
     match &leg.asked {
         Asked::Rpc(asks) => asks.iter().any(operates),
         Asked::RestList(_) | Asked::RestCall | Asked::Unreadable(_) => true,

@@ -2,7 +2,7 @@
 
 use super::{Failure, Reason};
 use crate::base::{Addr, Cause, Stamp};
-use crate::correlate::{Leg, answer_to, lists};
+use crate::correlate::{Leg, answer_to, is_operation, lists};
 use crate::http::{Broken, End};
 use crate::mcp::{AskKind, Asked, Conduit, ConduitKind, ListKind, Outcome};
 use crate::tcp::Close;
@@ -56,7 +56,7 @@ impl Group {
 }
 
 fn came(legs: &[&Leg], end: Option<Stamp>) -> Came {
-    let operation = legs.iter().rfind(|leg| operates(leg));
+    let operation = legs.iter().rfind(|leg| is_operation(leg));
     if let Some(operation) = operation {
         return outcome(operation, end);
     }
@@ -78,17 +78,6 @@ fn came(legs: &[&Leg], end: Option<Stamp>) -> Came {
             let stream = legs.iter().any(|leg| matches!(leg.asked, Asked::Stream) && leg.done.is_some_and(|done| !done.any));
             if stream { legs.first().map_or(Came::Nothing, |leg| outcome(leg, end)) } else { Came::Nothing }
         }
-    }
-}
-
-fn operates(leg: &Leg) -> bool {
-    match &leg.asked {
-        Asked::Rpc(asks) => asks.iter().any(|ask| {
-            ask.kind == AskKind::Request
-                && !matches!(ask.method.as_deref(), Some("initialize" | "ping" | "server/discover" | "logging/setLevel"))
-        }),
-        Asked::RestList(_) | Asked::RestCall | Asked::Unreadable(_) => true,
-        _ => false,
     }
 }
 
