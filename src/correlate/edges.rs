@@ -127,7 +127,7 @@ impl Correlator {
         let (request, down) = (self.requests.get(key)?, self.legs.get(&key.1)?);
         let marks = self.learned.weigh(request, down, visit, legs, &self.requests);
         let lie = Lie::of(request, visit, legs);
-        let pace = if std::env::var("NOPACE").is_ok() { 0.0 } else { self.learned.paces.weight(request.gateway, visit.voice, lie) };
+        let pace = self.learned.paces.weight(request.gateway, visit.voice, lie);
         let weight = marks.iter().map(|mark| mark.weight).sum::<f64>() + pace;
         Some(Edge { key: *key, marks, lie, weight })
     }
