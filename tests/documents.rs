@@ -56,9 +56,9 @@ fn verdicts() -> String {
     for reason in Reason::ALL {
         text += &format!("| `{reason}` |{} |\n", reason.doc());
     }
-    text += "\n## Notes\n\nNoticed without changing the verdict.\n\n| note | meaning |\n|---|---|\n";
-    for (id, doc) in NOTES {
-        text += &format!("| `{id}` | {doc} |\n");
+    text += "\n## Notes\n\nNoticed without changing the verdict.\n\n| note | meaning | not for |\n|---|---|---|\n";
+    for note in NOTES {
+        text += &format!("| `{}` | {} | {} |\n", note.id, note.doc, note.guards.join("; "));
     }
     text
 }

@@ -358,7 +358,7 @@ pub(super) fn is_rest(leg: &Leg) -> bool {
 }
 
 /// What tells which servers a request is for: its path, the servers it names, its server query.
-pub(super) fn route_mark(leg: &Leg) -> Option<Fingerprint> {
+pub(crate) fn route_mark(leg: &Leg) -> Option<Fingerprint> {
     use std::hash::BuildHasher;
     let head = &leg.request.as_ref()?.head;
     let query: Vec<u64> = head.query.iter().filter(|(name, _)| name.contains("server")).map(|(_, value)| value.0).collect();

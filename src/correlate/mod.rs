@@ -30,7 +30,8 @@ use request::{Request, left};
 use roles::Roles;
 use visit::{Hasher, VisitId, Visits};
 
-pub(crate) use request::{answer_to, ask_of, lists};
+pub(crate) use evidence::route_mark;
+pub(crate) use request::{answer_to, ask_of, endings, lists};
 pub(crate) use solve::is_background;
 pub(crate) use visit::is_operation;
 

@@ -80,7 +80,7 @@ pub(super) fn texts(outcome: Option<&Outcome>) -> &[Fingerprint] {
 }
 
 /// Every name that a gateway may have made by prefixing: the name itself and what stands after each separator in it.
-pub(super) fn endings(names: &[String]) -> HashSet<&str> {
+pub(crate) fn endings(names: &[String]) -> HashSet<&str> {
     let mut endings = HashSet::new();
     for name in names {
         endings.insert(name.as_str());

@@ -434,8 +434,10 @@ impl Correlator {
                 if certain {
                     because.push(Mark { word: "only-candidate", weight: 0.0 });
                 }
+                let against: Vec<Mark> = placed.marks.iter().filter(|mark| mark.weight < 0.0).copied().collect();
                 for leg in legs {
-                    up.push(Link { leg: Arc::new(leg.clone()), group, score: placed.score, because: because.clone() });
+                    let (because, against) = (because.clone(), against.clone());
+                    up.push(Link { leg: Arc::new(leg.clone()), group, score: placed.score, because, against });
                 }
                 conduits.extend(visit.conduit.clone());
             }

@@ -173,7 +173,7 @@ pub(super) fn rpc_error() -> Outcome {
 
 pub(super) fn link(leg: Leg, group: usize) -> Link {
     let because = [("token", 9.2), ("contained", 2.5), ("only-candidate", 0.4)].map(|(word, weight)| Mark { word, weight }).to_vec();
-    Link { leg: Arc::new(leg), group, score: 0.998_4, because }
+    Link { leg: Arc::new(leg), group, score: 0.998_4, because, against: Vec::new() }
 }
 
 pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
@@ -210,6 +210,7 @@ pub(super) fn judged(number: u64, verdict: Verdict, rule: &'static str, pair: Pa
         cause: None,
         advice: String::new(),
         items: None,
+        may_be: None,
     }
 }
 
