@@ -93,7 +93,10 @@ impl Case {
             groups: last_tries(visits, told),
             declared,
             overdue: until.since(down.start().ts) >= stall_after,
-            at_end: pair.at_end && down.done.is_none_or(|done| matches!(done.end, End::Unseen(gap) if gap.cause == Cause::After)),
+            at_end: match down.done {
+                Some(done) => matches!(done.end, End::Unseen(gap) if gap.cause == Cause::After),
+                None => pair.at_end,
+            },
             earlier: None,
         }
     }

@@ -125,8 +125,8 @@ fn credential(pair: &Pair, leg: &Leg, failure: Failure, history: &History) -> Ca
     }
     let default = if failure == Failure::Forbidden { CauseKind::InsufficientScope } else { CauseKind::InvalidToken };
     let plain = match history.never_accepted(leg.peers.server, given.mark) {
-        Some(times) if said.is_empty() && times > 1 => format!("refused {times} times by this server, never accepted; it says nothing of the reason"),
-        Some(times) if times > 1 => format!("{said} (refused {times} times by this server, never accepted)"),
+        Some(before) if said.is_empty() => format!("refused by this server {before} times before, never accepted; it says nothing of the reason"),
+        Some(before) => format!("{said} (refused by this server {before} times before, never accepted)"),
         _ if said.is_empty() => "the server does not accept the credential and says nothing of the reason".to_owned(),
         _ => said,
     };

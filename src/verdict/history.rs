@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Failure;
 use crate::base::{Addr, Fingerprint, Ts};
-use crate::correlate::{Leg, Pair, lists, route_mark};
+use crate::correlate::{Leg, Pair, is_operation, lists, route_mark};
 use crate::mcp::{List, ListKind};
 
 /// Outcomes of credentials, of routes and of lists.
@@ -52,7 +52,8 @@ impl History {
         }
         let record = self.credentials.entry(key).or_default();
         match status {
-            ..300 => {
+            // A server may welcome anybody at the door and ask for the credential when something is wanted.
+            ..300 if is_operation(leg) => {
                 record.accepted = record.accepted.max(Some(leg.last().ts));
                 let known = self.audiences.entry(leg.peers.server).or_default();
                 for audience in credential.jwt.iter().flat_map(|jwt| &jwt.audience) {
@@ -73,7 +74,7 @@ impl History {
 
     /// How often a credential was refused by a server that never accepted it.
     pub(super) fn never_accepted(&self, server: Addr, credential: Fingerprint) -> Option<u64> {
-        self.credentials.get(&(server, credential)).filter(|record| record.accepted.is_none()).map(|record| record.refused)
+        self.credentials.get(&(server, credential)).filter(|record| record.accepted.is_none() && record.refused > 0).map(|record| record.refused)
     }
 
     /// Whether a server accepts tokens, and only such as are for others than these.

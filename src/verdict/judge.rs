@@ -40,9 +40,6 @@ impl Judge {
     /// The verdict on a pair. `now` is the latest packet seen.
     pub fn judge(&mut self, pair: Pair, now: Stamp) -> Judged {
         self.number += 1;
-        for link in &pair.up {
-            self.history.note(&link.leg);
-        }
         let case = self.case(&pair, now);
         let (rule, mut held) = decide(&case);
         let mut verdict = rule.verdict;
@@ -105,6 +102,9 @@ impl Judge {
             None => self.history.was_shown(pair),
         };
         let notes = notes::on(&Facts { pair, history: &self.history, before });
+        for link in &pair.up {
+            self.history.note(&link.leg);
+        }
         for leg in pair.up.iter().map(|link| &*link.leg).filter(|leg| is_operation(leg)) {
             if let Some(Outcome::Result { list: Some(list), .. }) = answer_to(leg, 0) {
                 self.history.named(leg.peers.server, list);
