@@ -1,5 +1,6 @@
 //! The whole family of masked failures through the binary, and what looks like it and must stay quiet: each case is a conversation of a
 //! few lines in `tests/family/` (see `tests/common/scenario.rs`), written as real TCP and HTTP into a capture, replayed and judged.
+//! `FAMILY_CAPTURES=folder` keeps the captures.
 
 mod common;
 
@@ -13,6 +14,10 @@ use serde_json::Value;
 fn every_member_of_the_family_is_judged_and_explained() {
     let mut wrong = Vec::new();
     for (file, one) in all() {
+        if let Some(folder) = std::env::var_os("FAMILY_CAPTURES") {
+            let path = std::path::Path::new(&folder).join(format!("{}.pcap", one.name.replace([' ', ','], "-")));
+            std::fs::write(path, &one.capture).expect("the capture is kept");
+        }
         let pairs = pairs(&one.capture);
         let judged: Vec<&Value> = pairs.iter().filter(|pair| pair["verdict"] != "background").collect();
         let said: Vec<String> = judged.iter().map(|pair| said(pair)).collect();

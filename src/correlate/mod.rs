@@ -201,6 +201,11 @@ impl Correlator {
         if !readable {
             return;
         }
+        if self.legs.get(&id).is_some_and(|leg| leg.asked == Asked::Authorization) {
+            // An authorization server is nobody's upstream: its role need not be found.
+            self.route(id);
+            return;
+        }
         self.undecided.entry(server).or_default().push(id);
         if self.roles.role(server).known() {
             self.flush();

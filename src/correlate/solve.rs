@@ -163,7 +163,17 @@ impl Correlator {
 
     fn feasible(&self, request: &Request, id: VisitId) -> bool {
         let Some(visit) = self.visits.open.get(&id) else { return false };
-        request.may_cause(visit.start.ts, LINGER) && (visit.errand || self.roles.leads(request.gateway, visit.server))
+        request.may_cause(visit.start.ts, LINGER) && self.leads(request, visit)
+    }
+
+    /// Whether a request's gateway may have made a visit.
+    fn leads(&self, request: &Request, visit: &Visit) -> bool {
+        if !visit.errand {
+            return self.roles.leads(request.gateway, visit.server);
+        }
+        // Clients sign in too: an errand is the gateway's only where its host runs it.
+        let first = visit.legs.first().and_then(|id| self.legs.get(id));
+        visit.server != request.gateway && first.is_some_and(|leg| self.roles.of_host(request.gateway, &leg.peers))
     }
 
     /// As [`Correlator::parents`], remembered while one pair is being closed.
@@ -180,7 +190,7 @@ impl Correlator {
     fn parents(&self, visit: &Visit) -> Vec<Key> {
         let window = self.requests.range(..(after(visit.start), ExId::default(), 0));
         let open = window.filter(|(_, request)| {
-            request.may_cause(visit.start.ts, LINGER) && (visit.errand || self.roles.leads(request.gateway, visit.server))
+            request.may_cause(visit.start.ts, LINGER) && self.leads(request, visit)
         });
         let open: Vec<Key> = open.map(|(key, _)| *key).collect();
         let given = visit.legs.iter().filter_map(|id| self.legs.get(id)).find_map(Leg::credential);
@@ -280,6 +290,12 @@ impl Correlator {
         let wants: Vec<bool> = requests.iter().map(|key| self.legs.get(&key.1).is_some_and(|leg| !is_background(leg, key.2))).collect();
         let rows: Vec<(usize, usize)> =
             kinds.iter().enumerate().flat_map(|(n, kind)| (0..kind.visits.len()).map(move |row| (n, row))).collect();
+        // To sign in is not what a request is for.
+        let errand = |(n, row): &(usize, usize)| {
+            let id = kinds.get(*n).and_then(|kind| kind.visits.get(*row));
+            id.and_then(|id| self.visits.open.get(id)).is_some_and(|visit| visit.errand)
+        };
+        let rows: Vec<(usize, usize)> = rows.into_iter().filter(|row| !errand(row)).collect();
         let weight = |(n, row): &(usize, usize)| -> Vec<Option<f64>> {
             let weights = kinds.get(*n).and_then(|kind| kind.weights.get(*row)).map(Vec::as_slice).unwrap_or_default();
             weights.iter().zip(&wants).map(|(weight, wants)| weight.filter(|_| *wants).map(|weight| weight + LONELY)).collect()

@@ -114,7 +114,7 @@ impl Maker {
     fn open(&mut self, name: &str, accepted: bool) {
         let port = 40_000 + self.talks.len() as u16;
         let (client, server) = match &name[..1] {
-            "C" => ([10, 0, 0, name.as_bytes()[1] - b'0'], ([10, 0, 0, 9], 4000)),
+            "C" => ([10, 0, 2, name.as_bytes()[1] - b'0'], ([10, 0, 0, 9], 4000)),
             "W" => ([10, 0, 0, 9], ([10, 0, 1, 1], 9001)),
             "D" => ([10, 0, 0, 9], ([10, 0, 1, 2], 9002)),
             "T" => ([10, 0, 0, 9], ([10, 0, 1, 3], 9003)),
