@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{command, scenario};
-use gatewitness::verdict::{CauseKind, Failure, NOTES, RULES, Verdict};
+use gatewitness::verdict::{CauseKind, FAMILY, Failure, NOTES, RULES, Verdict};
 use serde_json::Value;
 
 #[test]
@@ -42,6 +42,44 @@ fn every_rule_failure_cause_and_note_has_a_case() {
     assert!(missing.is_empty(), "no case shows {missing:?}");
 }
 
+#[test]
+fn every_member_of_the_table_has_its_cases() {
+    let cases = all();
+    for one in FAMILY.iter().filter(|one| !one.told.is_empty()) {
+        let find = |name: &str| cases.iter().find(|(_, case)| case.name == name).unwrap_or_else(|| panic!("no case is called {name}"));
+        let tells = |name: &str| find(name).1.expected.iter().any(|line| line.split([' ', '+']).any(|word| word == one.told));
+        assert!(tells(one.case), "{}: {} does not show {}", one.number, one.case, one.told);
+        assert!(one.quiet.is_empty() || one.told == "propagated" || !tells(one.quiet), "{}: {} shows {}", one.number, one.quiet, one.told);
+    }
+}
+
+#[test]
+fn what_is_certain_only_of_a_set_is_a_finding_with_candidates() {
+    let (_, case) = all().into_iter().find(|(_, case)| case.name.starts_with("two requests, one visit that failed")).expect("the case");
+    let findings: Vec<Value> = records(&case.capture).into_iter().filter(|record| record["record"] == "finding").collect();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    let one = &findings[0];
+    assert_eq!((&one["verdict"], &one["count"], &one["candidates"]), (&"swallowed".into(), &0.into(), &serde_json::json!([1, 2])));
+    let (least, most) = (one["at_least"].as_u64().expect("a number"), one["at_most"].as_u64().expect("a number"));
+    assert!((0..=1).contains(&least) && (1..=2).contains(&most), "one was swallowed: {least} to {most}");
+}
+
+#[test]
+fn exchanges_are_shown_with_what_was_answered() {
+    let (_, case) = all().into_iter().find(|(_, case)| case.name == "a good list").expect("the case");
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), &case.capture).expect("the capture is written");
+    let run = |form: &str| {
+        let out = command(&["exchanges", "--format", form]).arg(file.path()).output().expect("the binary runs");
+        String::from_utf8(out.stdout).expect("text")
+    };
+    let text = run("text");
+    assert_eq!(text.matches("200 with 2 tools").count(), 2, "{text}");
+    let items =
+        run("ndjson").lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["mcp"]["items"].clone()).collect::<Vec<_>>();
+    assert_eq!(items.iter().filter(|items| **items == 2).count(), 2, "{items:?}");
+}
+
 fn all() -> Vec<(String, scenario::Scenario)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family");
     let mut files: Vec<_> = std::fs::read_dir(folder).expect("cases").map(|file| file.expect("a file").path()).collect();
@@ -52,14 +90,18 @@ fn all() -> Vec<(String, scenario::Scenario)> {
 }
 
 fn pairs(capture: &[u8]) -> Vec<Value> {
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    std::fs::write(file.path(), capture).expect("the capture is written");
-    let out = command(&["replay", "--format", "ndjson", "--gateway", scenario::GATEWAY]).arg(file.path()).output().expect("the binary runs");
-    assert!(matches!(out.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&out.stderr));
-    let records = out.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let mut pairs: Vec<Value> = records.filter(|record| record["record"] == "pair").collect();
+    let mut pairs: Vec<Value> = records(capture).into_iter().filter(|record| record["record"] == "pair").collect();
     pairs.sort_by_key(|pair| pair["downstream"]["start"].as_str().map(str::to_owned));
     pairs
+}
+
+fn records(capture: &[u8]) -> Vec<Value> {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), capture).expect("the capture is written");
+    let out =
+        command(&["replay", "--format", "ndjson", "--gateway", scenario::GATEWAY]).arg(file.path()).output().expect("the binary runs");
+    assert!(matches!(out.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&out.stderr));
+    out.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()).collect()
 }
 
 /// A pair in the words of the cases: what is not there is not said.

@@ -163,7 +163,9 @@ fn last_tries(mut visits: Vec<Group>, told: Told) -> Vec<Group> {
     visits.retain(|visit| visit.came != Came::Nothing);
     visits.sort_by_key(|visit| visit.start);
     // A redirect that was followed to another host is no failure: what counts is what came there.
-    let followed = |one: &Group| one.moved.as_ref().is_some_and(|to| visits.iter().any(|then| then.start > one.start && then.host.as_ref() == Some(to)));
+    let followed = |one: &Group| {
+        one.moved.as_ref().is_some_and(|to| visits.iter().any(|then| then.start > one.start && then.host.as_ref() == Some(to)))
+    };
     let mut visits: Vec<Group> = visits.iter().filter(|visit| !followed(visit)).cloned().collect();
     // Errands beside what the client wanted decide nothing.
     if visits.iter().any(|visit| visit.fit == Fit::Own) {

@@ -43,7 +43,8 @@ pub(super) fn cause(pair: &Pair, sought: Sought<'_>, failure: Failure, server: A
 /// Why a client may have got an empty list that no upstream explains.
 pub(super) fn of_empty(pair: &Pair, earlier: Option<Earlier>) -> Option<Cause> {
     if let Some(Earlier { pair, at, failure, server }) = earlier {
-        let said = format!("no upstream was asked; the last answer on this route followed a failure ({failure}) of {server}: pair {pair}, {at}");
+        let said =
+            format!("no upstream was asked; the last answer on this route followed a failure ({failure}) of {server}: pair {pair}, {at}");
         return Some(of(CauseKind::EarlierFailure, said));
     }
     token_refused(pair)
@@ -63,7 +64,8 @@ fn token_refused(pair: &Pair) -> Option<Cause> {
 /// Whether a server says that it does not know (or no longer knows) a session.
 fn of_session(said: &str) -> bool {
     let low = said.to_ascii_lowercase();
-    low.contains("session") && ["not found", "terminated", "expired", "unknown", "no valid", "missing", "invalid"].iter().any(|word| low.contains(word))
+    low.contains("session")
+        && ["not found", "terminated", "expired", "unknown", "no valid", "missing", "invalid"].iter().any(|word| low.contains(word))
 }
 
 fn of(kind: CauseKind, detail: impl Into<String>) -> Cause {
@@ -125,7 +127,9 @@ fn credential(pair: &Pair, leg: &Leg, failure: Failure, history: &History) -> Ca
     }
     let default = if failure == Failure::Forbidden { CauseKind::InsufficientScope } else { CauseKind::InvalidToken };
     let plain = match history.never_accepted(leg.peers.server, given.mark) {
-        Some(before) if said.is_empty() => format!("refused by this server {before} times before, never accepted; it says nothing of the reason"),
+        Some(before) if said.is_empty() => {
+            format!("refused by this server {before} times before, never accepted; it says nothing of the reason")
+        }
         Some(before) => format!("{said} (refused by this server {before} times before, never accepted)"),
         _ if said.is_empty() => "the server does not accept the credential and says nothing of the reason".to_owned(),
         _ => said,

@@ -74,7 +74,10 @@ impl History {
 
     /// How often a credential was refused by a server that never accepted it.
     pub(super) fn never_accepted(&self, server: Addr, credential: Fingerprint) -> Option<u64> {
-        self.credentials.get(&(server, credential)).filter(|record| record.accepted.is_none() && record.refused > 0).map(|record| record.refused)
+        self.credentials
+            .get(&(server, credential))
+            .filter(|record| record.accepted.is_none() && record.refused > 0)
+            .map(|record| record.refused)
     }
 
     /// Whether a server accepts tokens, and only such as are for others than these.

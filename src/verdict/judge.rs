@@ -27,6 +27,8 @@ pub struct Judge {
 struct Doubt {
     /// Probability that the pair got the wrong visits and would be judged otherwise with the right ones.
     other: f64,
+    /// Why nothing can be told under the other pairings, where that is so under all of them.
+    unknown: Option<Reason>,
     /// The likeliest other pairing under which it is flagged.
     flagged: Option<Pair>,
 }
@@ -51,7 +53,7 @@ impl Judge {
             may_be = flagged.map(|pair| self.key(pair, now));
             verdict = Verdict::Unresolved;
             id = super::rules::UNRESOLVED;
-            held = Held { reason: Some(Reason::Ambiguous), in_band: false };
+            held = Held { reason: Some(doubt.unknown.unwrap_or(Reason::Ambiguous)), in_band: false };
         }
         let failed = case.failure();
         let tells = matches!(verdict, Verdict::Swallowed | Verdict::Partial | Verdict::Stalled | Verdict::Propagated);
@@ -141,19 +143,21 @@ impl Judge {
     }
 
     fn doubt(&self, pair: &Pair, verdict: Verdict, now: Stamp) -> Doubt {
-        let (mut same, mut other) = (1.0, 0.0);
-        let mut flagged: Option<(f64, &Other)> = None;
+        let mut other = 0.0;
+        let (mut unknown, mut flagged): (Option<Reason>, Option<&Other>) = (None, None);
         let earlier = self.history.earlier(pair);
         for option in &pair.others {
-            let case = self.with(pair, option, earlier, now);
-            let weight = (-option.cost).exp();
-            let found = decide(&case).0.verdict;
-            if found == verdict { same += weight } else { other += weight }
-            if found.flagged() && flagged.is_none_or(|(cost, _)| option.cost < cost) {
-                flagged = Some((option.cost, option));
+            let (rule, held) = decide(&self.with(pair, option, earlier, now));
+            let found = rule.verdict;
+            if found != verdict {
+                unknown = if other == 0.0 { held.reason } else { unknown.filter(|_| held.reason.is_some()) };
+                other += option.share;
+            }
+            if found.flagged() && flagged.is_none_or(|best| option.share > best.share) {
+                flagged = Some(option);
             }
         }
-        Doubt { other: other / (same + other), flagged: flagged.map(|(_, option)| otherwise(pair, option)) }
+        Doubt { other: f64::min(other, 1.0), unknown, flagged: flagged.map(|option| otherwise(pair, option)) }
     }
 
     /// The facts of a pair that got another visit.
@@ -174,7 +178,15 @@ impl Judge {
 fn otherwise(pair: &Pair, option: &Other) -> Pair {
     let mut up: Vec<Link> = pair.up.iter().filter(|link| !option.instead.contains(&link.leg.id)).cloned().collect();
     let group = up.iter().map(|link| link.group + 1).max().unwrap_or(0);
-    let taken = option.legs.iter().map(|leg| Link { leg: Arc::clone(leg), group, score: 0.0, because: Vec::new(), against: Vec::new() });
+    let link = |leg: &Arc<Leg>| Link {
+        leg: Arc::clone(leg),
+        group,
+        visit: option.visit,
+        score: option.share,
+        because: Vec::new(),
+        against: Vec::new(),
+    };
+    let taken = option.legs.iter().map(link);
     up.extend(taken);
     let conduits = pair.conduits.iter().chain(&option.conduit).cloned().collect();
     Pair { up, conduits, others: Vec::new(), ..pair.clone() }

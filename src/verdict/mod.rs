@@ -3,6 +3,7 @@
 mod advice;
 mod case;
 mod cause;
+mod family;
 mod findings;
 mod group;
 mod history;
@@ -11,6 +12,7 @@ mod notes;
 mod rules;
 mod words;
 
+pub use family::{FAMILY, Member};
 pub use findings::{FindingKey, Findings};
 pub use judge::Judge;
 pub use notes::{ALL as NOTES, Note};

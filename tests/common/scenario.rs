@@ -166,7 +166,11 @@ impl Maker {
         }
         if let Some(path) = method.strip_prefix("FORM ") {
             let kind = "Content-Type: application/x-www-form-urlencoded";
-            return self.say(name, 0, &format!("POST {path} HTTP/1.1\r\nHost: h\r\n{kind}\r\nContent-Length: {}\r\n\r\n{params}", params.len()));
+            return self.say(
+                name,
+                0,
+                &format!("POST {path} HTTP/1.1\r\nHost: h\r\n{kind}\r\nContent-Length: {}\r\n\r\n{params}", params.len()),
+            );
         }
         let talk = self.talks.get_mut(name).expect("open");
         let mut id = String::new();
