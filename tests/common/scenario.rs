@@ -138,7 +138,7 @@ impl Maker {
         let bytes = pcap::segment(talk.ends[from], talk.ends[to], talk.seq[from], talk.seq[to], flags, payload);
         talk.seq[from] += payload.len() as u32 + u32::from(flags & (FIN | SYN) != 0);
         self.time += 100;
-        if !(talk.lost && !payload.is_empty()) {
+        if !talk.lost || payload.is_empty() {
             pcap::put(&mut self.scenario.capture, &Record { time: self.time, bytes });
         }
     }

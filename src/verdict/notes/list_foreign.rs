@@ -13,7 +13,7 @@ pub(super) static NOTE: Note = Note {
         let servers: Vec<_> = facts.sources().map(|leg| leg.peers.server).collect();
         let own: Vec<_> = given.iter().map(|list| all_endings(list)).collect();
         let stranger = |name: &String| {
-            let endings = endings(std::slice::from_ref(name));
+            let endings: Vec<&str> = endings(name).collect();
             let ours = endings.iter().any(|ending| own.iter().any(|list| has(list, ending)));
             !ours && endings.iter().any(|ending| facts.history.whose(ending).is_some_and(|server| !servers.contains(&server)))
         };

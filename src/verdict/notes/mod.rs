@@ -102,5 +102,5 @@ fn has(endings: &HashSet<&str>, name: &str) -> bool {
 
 /// Names of a list with what stands after each separator in them: gateways put the server's name in front.
 fn all_endings(list: &List) -> HashSet<&str> {
-    endings(&list.names)
+    list.names.iter().flat_map(|name| endings(name)).collect()
 }
