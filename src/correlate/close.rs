@@ -36,12 +36,14 @@ impl Correlator {
                 authorization.extend(legs.into_iter().cloned().map(Arc::new));
             } else {
                 let because = because(&placed);
+                let against: Vec<Mark> = placed.marks.iter().filter(|mark| mark.weight < 0.0).copied().collect();
                 up.extend(legs.into_iter().map(|leg| Link {
                     leg: Arc::new(leg.clone()),
                     group,
                     visit: visit.id.0,
                     score: placed.score,
                     because: because.clone(),
+                    against: against.clone(),
                 }));
                 conduits.extend(visit.conduit.clone());
             }

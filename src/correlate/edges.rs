@@ -118,9 +118,17 @@ impl Correlator {
     }
 
     fn may(&self, key: &Key, visit: &Visit) -> bool {
-        self.requests.get(key).is_some_and(|request| {
-            request.may_cause(visit.start.ts, LINGER) && (visit.errand || self.roles.leads(request.gateway, visit.server))
-        })
+        self.requests.get(key).is_some_and(|request| request.may_cause(visit.start.ts, LINGER) && self.leads(request, visit))
+    }
+
+    /// Whether a request's gateway may have made a visit.
+    fn leads(&self, request: &Request, visit: &Visit) -> bool {
+        if !visit.errand {
+            return self.roles.leads(request.gateway, visit.server);
+        }
+        // Clients sign in too: an errand is the gateway's only where its host runs it.
+        let first = visit.legs.first().and_then(|id| self.legs.get(id));
+        visit.server != request.gateway && first.is_some_and(|leg| self.roles.of_host(request.gateway, &leg.peers))
     }
 
     fn edge(&self, key: &Key, visit: &Visit, legs: &[&Leg]) -> Option<Edge> {

@@ -38,6 +38,8 @@ use requests::{Key, Requests};
 use roles::Roles;
 use visit::{Hasher, VisitId, Visits};
 
+pub(crate) use evidence::route_mark;
+pub(crate) use names::endings;
 pub(crate) use request::{answer_to, ask_of, lists};
 pub(crate) use solve::is_background;
 pub(crate) use visit::is_operation;
@@ -215,6 +217,11 @@ impl Correlator {
         }
         self.legs.insert(id, leg);
         if !readable {
+            return;
+        }
+        if self.legs.get(&id).is_some_and(|leg| leg.asked == Asked::Authorization) {
+            // An authorization server is nobody's upstream: its role need not be found.
+            self.route(id);
             return;
         }
         self.undecided.entry(server).or_default().push(id);

@@ -61,7 +61,8 @@ pub(super) fn is_prefixed(long: &str, short: &str) -> bool {
     endings(long).any(|ending| ending == short)
 }
 
-fn endings(name: &str) -> impl Iterator<Item = &str> {
+/// A name, and what stands after each separator in it.
+pub(crate) fn endings(name: &str) -> impl Iterator<Item = &str> {
     let after = name.match_indices(SEPARATORS).filter_map(|(at, _)| name.get(at + 1..)).filter(|rest| !rest.is_empty());
     std::iter::once(name).chain(after)
 }
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_prefixed_name_is_the_same_name() {
-        let (down, up) = (Names::of(["weather-get_forecast", "docs-search"].into_iter()), Names::of(["get_forecast", "alerts"].into_iter()));
+        let (down, up) =
+            (Names::of(["weather-get_forecast", "docs-search"].into_iter()), Names::of(["get_forecast", "alerts"].into_iter()));
         assert_eq!(down.shared(&up), 1);
         assert!(is_prefixed("a:b/c", "b/c") && is_prefixed("c", "c") && !is_prefixed("c", "b"));
     }
