@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::assign::{assign, margin};
 use super::evidence::{Crowd, Lie, Pace, legs_of};
 use super::request::Request;
-use super::visit::{Visit, VisitId};
+use super::visit::{Visit, VisitId, is_operation};
 use super::{Correlator, LINGER, Leg, Link, Mark, Other, Pair, Rival};
 use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::mcp::{Asked, ConduitKind};
@@ -451,8 +451,10 @@ impl Correlator {
                 && self.roles.of_host(request.gateway, &tunnel.peers)
         });
         conduits.extend(tunnels.cloned());
-        let visited: BTreeSet<Addr> = up.iter().map(|link: &Link| link.leg.peers.server).collect();
-        let blind = self.blind.range((from, ExId::default())..).take_while(|((at, _), _)| *at <= until).map(|(_, conduit)| conduit);
+        // Where the operation was seen, another request that was missed can hardly have been the pair's too.
+        let visited: BTreeSet<Addr> =
+            up.iter().filter(|link: &&Link| is_operation(&link.leg)).map(|link| link.leg.peers.server).collect();
+        let blind = self.blind.range(..(until + 1, ExId::default())).map(|(_, spot)| spot).filter(|spot| spot.last.ts >= from);
         conduits.extend(
             blind
                 .filter(|conduit| {

@@ -35,7 +35,7 @@ impl Exchanges {
                 leg.done = Some(*done);
                 return Some(leg);
             }
-            Seen::Answered(..) | Seen::Missed(..) | Seen::Resumable(_) | Seen::Conduit(_) => {}
+            Seen::Answered(..) | Seen::Missed(..) | Seen::Resumable(_) | Seen::Conduit(_) | Seen::Unseen(_) => {}
         }
         None
     }

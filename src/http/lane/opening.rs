@@ -40,7 +40,7 @@ impl Lane {
             None if held.len() > most => {
                 wire.cx.counts.bump(Count::OverLimit);
                 *rest = &[];
-                self.garbled(wire);
+                self.garbled(at, wire);
             }
             None => {
                 if before == 0 {
@@ -70,7 +70,7 @@ impl Lane {
             }
             (Framing::read(raw.fields), Body::new(n, Part::Request, want, raw.fields, cx))
         });
-        let Some((framing, body)) = begun else { return self.garbled(wire) };
+        let Some((framing, body)) = begun else { return self.garbled(at, wire) };
         self.body = Some(body);
         self.frame(framing.of_request(), framing.expects.then_some(Doubt::Expect), at, wire);
     }
@@ -91,7 +91,7 @@ impl Lane {
             (raw.status, framing, method, Some((n, Some(Body::new(n, Part::Response, want, raw.fields, wire.cx)))))
         });
         let Some((status, framing, method, message)) = begun else {
-            self.garbled(wire);
+            self.garbled(at, wire);
             return None;
         };
         let head = method == Some(Method::Head);
@@ -123,7 +123,7 @@ impl Lane {
             Length::Close => self.stage = Stage::Close,
             Length::Unknown => {
                 self.end(End::Unseen(GARBLED), at, wire);
-                self.garbled(wire);
+                self.garbled(at, wire);
             }
         }
     }
