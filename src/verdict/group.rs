@@ -105,6 +105,10 @@ pub(super) fn outcome(leg: &Leg, end: Option<Stamp>) -> Came {
 
 /// No answer was read: because there was none, or because it was not seen?
 fn silence(leg: &Leg, end: Option<Stamp>) -> Came {
+    // What was not read may have been a notification, which nobody answers.
+    if let Asked::Unreadable(gap) = leg.asked {
+        return Came::Unknown(of_gap(gap.cause));
+    }
     let Some(done) = leg.done else {
         if let Some(gap) = leg.missed {
             return Came::Unknown(of_gap(gap.cause));
@@ -123,7 +127,6 @@ fn silence(leg: &Leg, end: Option<Stamp>) -> Came {
         End::Broken(_) => Came::Failed(Failure::Malformed),
         End::Complete if leg.status() == Some(202) => Came::Failed(Failure::Timeout),
         End::Complete if leg.status().is_none() => Came::Unknown(Reason::Missing),
-        End::Complete if matches!(leg.asked, Asked::Unreadable(_)) => Came::Unknown(Reason::Missing),
         End::Complete => Came::Failed(Failure::Malformed),
     }
 }
