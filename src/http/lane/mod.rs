@@ -118,7 +118,8 @@ impl Lane {
             Stage::Start => self.lose(gap, gap.cause != Cause::Before, at, wire),
             Stage::Head => {
                 wire.cx.counts.bump(Count::Incomplete);
-                self.lose(gap, true, at, wire);
+                let some = !self.torn_head(gap, at, wire);
+                self.lose(gap, some, at, wire);
             }
             Stage::Bytes(left) if !doubt => match gap.len {
                 Some(len) if len <= *left => {
