@@ -59,7 +59,8 @@ pub(crate) fn answer_to(leg: &Leg, element: usize) -> Option<&Outcome> {
     };
     let answers = || leg.answers.iter().filter(|answer| telling(&&answer.outcome));
     let own = answers().find(|answer| answer.id.is_some() && ask.is_some_and(|ask| ask.id == answer.id));
-    let any = || answers().find(|answer| answer.id.is_none() || ask.is_none());
+    // A request whose body was missed is known by its headers, and its id is not: whatever answers it is its answer.
+    let any = || answers().find(|answer| answer.id.is_none() || ask.is_none_or(|ask| ask.id.is_none()));
     own.or_else(any).map(|answer| &answer.outcome)
 }
 
