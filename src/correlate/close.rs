@@ -71,9 +71,10 @@ impl Correlator {
                 && self.roles.leads(gateway, tunnel.peers.server)
                 && self.roles.of_host(gateway, &tunnel.peers)
         });
-        // Where the operation was seen, or was refused on the way, a request that was missed can hardly have been the pair's too.
-        let decided = |leg: &Leg| is_operation(leg) || leg.status().is_some_and(|status| status >= 400);
-        let visited: BTreeSet<Addr> = up.iter().filter(|link| decided(&link.leg)).map(|link| link.leg.peers.server).collect();
+        // Where the operation was seen, or surely was refused on the way, a request that was missed can hardly have been the pair's too.
+        let refused = |link: &Link| link.score > SURE && link.leg.status().is_some_and(|status| status >= 400);
+        let decided = up.iter().filter(|link| is_operation(&link.leg) || refused(link));
+        let visited: BTreeSet<Addr> = decided.map(|link| link.leg.peers.server).collect();
         let began = self.blind.range(..=(until, ExId::LAST)).map(|(_, conduit)| conduit);
         let blind = began.filter(|conduit| conduit.last.ts >= from).filter(|conduit| {
             let server = conduit.peers.server;
