@@ -153,6 +153,7 @@ impl Correlator {
                     leg.missed.get_or_insert(gap);
                 }
             }
+            Seen::Unseen(conduit) => self.blind_to(Arc::new(*conduit)),
             // A word between the streams and the joiner.
             Seen::Resumable(_) => {}
             Seen::Conduit(conduit) => {
@@ -235,12 +236,16 @@ impl Correlator {
         let Some(leg) = self.legs.get(&id) else { return };
         let at = leg.start();
         let conduit = Conduit { peers: leg.peers.clone(), id, start: at, last: at, close: None, kind: ConduitKind::Unknown };
-        self.blind.insert((at.ts, id), Arc::new(conduit));
-        if self.blind.len() > BLIND {
-            self.blind.pop_first();
-        }
         if leg.asked == Asked::Other {
             self.legs.remove(&id);
+        }
+        self.blind_to(Arc::new(conduit));
+    }
+
+    fn blind_to(&mut self, conduit: Arc<Conduit>) {
+        self.blind.insert((conduit.start.ts, conduit.id), conduit);
+        if self.blind.len() > BLIND {
+            self.blind.pop_first();
         }
     }
 
@@ -442,7 +447,7 @@ impl Correlator {
                 }
             }
         }
-        self.blind = self.blind.split_off(&(horizon - LINGER, ExId::default()));
+        self.blind.retain(|_, spot| spot.last.ts >= horizon - LINGER);
         let now = self.now;
         self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
     }

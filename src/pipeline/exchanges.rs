@@ -47,7 +47,7 @@ impl Exchanges {
                     leg.missed.get_or_insert(*gap);
                 }
             }
-            Seen::Resumable(_) | Seen::Conduit(_) => {}
+            Seen::Resumable(_) | Seen::Conduit(_) | Seen::Unseen(_) => {}
         }
         None
     }

@@ -213,9 +213,15 @@ fn told(down: &Leg, element: usize) -> Told {
         return Told::Unknown(Reason::Missing);
     }
     let list = lists(down, element).is_some();
-    match answer_to(down, element) {
-        Some(Outcome::Error { .. } | Outcome::Refusal { .. }) => return Told::Failure { in_band: true },
-        Some(Outcome::Result { is_error: Some(true), .. }) => return Told::Failure { in_band: true },
+    let answer = answer_to(down, element);
+    if let Some(Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Result { is_error: Some(true), .. }) = answer {
+        return Told::Failure { in_band: true };
+    }
+    // Whether it gave what was asked for, nobody can say.
+    if let Asked::Unreadable(gap) = down.asked {
+        return Told::Unknown(of_gap(gap.cause));
+    }
+    match answer {
         Some(Outcome::Result { list: Some(entries), .. }) if list => return Told::List(entries.items),
         Some(Outcome::Result { .. }) if list => return Told::List(0),
         Some(Outcome::Result { .. }) => return Told::Success,
@@ -232,7 +238,6 @@ fn told(down: &Leg, element: usize) -> Told {
         End::Unseen(gap) => Told::Unknown(of_gap(gap.cause)),
         End::Broken(Broken::Left) => Told::Silence { left: true },
         End::Broken(_) => Told::Silence { left: false },
-        End::Complete if matches!(down.asked, Asked::Unreadable(_)) => Told::Unknown(Reason::Missing),
         End::Complete if down.status().is_none() => Told::Unknown(Reason::Missing),
         // 202 with nothing to follow, or a body without the answer: whoever asked waits for ever.
         End::Complete => Told::Silence { left: false },

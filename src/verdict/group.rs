@@ -190,6 +190,10 @@ pub(super) fn outcome(leg: &Leg, sought: Sought<'_>) -> Came {
 
 /// No answer was read: because there was none, or because it was not seen?
 fn silence(leg: &Leg, sought: Sought<'_>) -> Came {
+    // What was not read may have been a notification, which nobody answers.
+    if let Asked::Unreadable(gap) = leg.asked {
+        return Came::Unknown(of_gap(gap.cause));
+    }
     let given_up = |last: Stamp| {
         // A client that leaves may take its request's own requests with it: that proves nothing of the server, unless it had been silent
         // for long.
@@ -214,7 +218,6 @@ fn silence(leg: &Leg, sought: Sought<'_>) -> Came {
         End::Broken(_) => Came::Failed(Failure::Malformed),
         End::Complete if leg.status() == Some(202) => given_up(sought.now),
         End::Complete if leg.status().is_none() => Came::Unknown(Reason::Missing),
-        End::Complete if matches!(leg.asked, Asked::Unreadable(_)) => Came::Unknown(Reason::Missing),
         End::Complete => Came::Failed(Failure::Malformed),
     }
 }
