@@ -11,6 +11,7 @@ BACKGROUND = ("notifications/", "ping")
 SLACK = 0.005     # an upstream answer may end this much after the client's, seconds
 NEAR = 24         # requests that the assignment weighs for one visit, from either end
 WINDOW = 150      # visits that are assigned together
+ROUNDS = 3        # of learning delays and assigning by them
 CREDENTIAL = re.compile(rb"\r\n(authorization|x-litellm-api-key|x-api-key|api-key): *([^\r\n]+)", re.I)
 
 
@@ -69,7 +70,7 @@ def visits(up, seconds, tokens):
         at, method = (e["client"], e["server"]), (e.get("mcp") or {}).get("method")
         visit = open_at.get(at)
         after = method is None or method.startswith("notifications/")
-        if visit is None or method == "initialize" or (visit.op and not after):
+        if visit is None or method == "initialize" or ((visit.op or visit.failed) and not after):
             visit = open_at[at] = Visit(e, tokens.get(id(e)))
             found.append(visit)
         visit.add(e, seconds)
@@ -148,7 +149,11 @@ def token(asks, found):
             around = {a.token for a in group[max(0, n - 200):n] if a.token and a.holds(visit)}
             for other in around:
                 beside[visit.token][other] += 1 / len(around)
-    replaced = {t: min(counts, key=lambda o: (-counts[o], o)) for t, counts in beside.items()}
+    replaced = {}
+    for mine, counts in beside.items():
+        first, second = (sorted(counts.items(), key=lambda c: (-c[1], c[0])) + [(None, 0), (None, 0)])[:2]
+        if first[1] > 2 * second[1]:   # else everybody's
+            replaced[mine] = first[0]
     for visit in found:
         same = visit.token if visit.token in shown else replaced.get(visit.token)
         group = candidates(groups, visit)
@@ -156,36 +161,37 @@ def token(asks, found):
 
 
 def assignment(asks, found):
-    """Least cost in all, of delays at the start and at the end as FIFO's pairs have them; one visit to a server for each request."""
+    """Least cost in all, the cost being how rare the delays at start and end are; one visit to a server for each request."""
     groups = by_method(asks)
     ends = {op: sorted(group, key=lambda a: a.end) for op, group in groups.items()}
-    delays = [collections.Counter(), collections.Counter()]
-    for parent, visit in zip(fifo(asks, found), found):
-        if parent is not None:
-            delays[0][bucket(visit.start - parent.start)] += 1
-            delays[1][bucket(parent.end - visit.end)] += 1
-    cost = [weigher(counts) for counts in delays]
-    for ask in asks:
-        ask.filled.clear()
-    parents = {}
     servers = collections.defaultdict(list)
     for n, visit in enumerate(found):
         servers[visit.server].append(n)
-    for server, of_server in sorted(servers.items()):
-        for at in range(0, len(of_server), WINDOW):
-            rows = []
-            window = of_server[at:at + WINDOW]
-            for n in window:
-                visit = found[n]
-                edges = {}
-                for ask in around(candidates(groups, visit), ends[visit.op] if groups.get(visit.op) else ends[None], visit):
-                    if server not in ask.filled:
-                        edges[ask] = cost[0](bucket(visit.start - ask.start)) + cost[1](bucket(ask.end - visit.end))
-                rows.append(edges)
-            for row, ask in match(rows).items():
-                ask.filled.add(server)
-                parents[window[row]] = ask
+    parents = dict(enumerate(nearest(asks, found)))   # delays are learned from these, then from what was assigned
+    for _ in range(ROUNDS):
+        delays = [collections.Counter(), collections.Counter()]
+        for n, parent in parents.items():
+            if parent is not None:
+                delays[0][bucket(found[n].start - parent.start)] += 1
+                delays[1][bucket(parent.end - found[n].end)] += 1
+        parents = assign(found, servers, groups, ends, [weigher(counts) for counts in delays])
     return [parents.get(n) for n in range(len(found))]
+
+
+def assign(found, servers, groups, ends, cost):
+    parents = {}
+    for server, of_server in sorted(servers.items()):
+        filled = set()
+        for at in range(0, len(of_server), WINDOW):
+            window = of_server[at:at + WINDOW]
+            rows = []
+            for visit in (found[n] for n in window):
+                near = around(candidates(groups, visit), ends[visit.op] if groups.get(visit.op) else ends[None], visit)
+                rows.append({a: cost[0](bucket(visit.start - a.start)) + cost[1](bucket(a.end - visit.end)) for a in near if a not in filled})
+            for row, ask in match(rows).items():
+                filled.add(ask)
+                parents[window[row]] = ask
+    return parents
 
 
 def bucket(gap):

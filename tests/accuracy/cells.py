@@ -10,9 +10,9 @@ class Cell:
         self.group, self.name, self.quick = group, name, quick
         self.options = {**BASE, **{k.replace("_", "-"): v for k, v in options.items()}}
 
-    def arguments(self, prefix, seed, quick):
+    def arguments(self, prefix, seed, small):
         clients = self.options["clients"]
-        requests = max(300, 6 * clients) if quick else max(1000, 5 * clients)
+        requests = max(300, 5 * clients) if small else max(1000, 5 * clients)
         words = ["-o", prefix, "--seed", str(seed), "--requests", str(requests), "--bytes", "400M"]
         for key, value in self.options.items():
             words += [f"--{key}"] if value is True else [f"--{key}", str(value)]

@@ -32,6 +32,8 @@ def beside(rows, names):
     tools = ("gatewitness", *names)
     out = ["| pairing F1, verdicts right | " + " | ".join(tools) + " |", "|---|" + "--:|" * len(tools)]
     for name, results in rows:
+        if not all(t in results for t in tools):
+            continue
         best = max(round(results[t]["pair_f1"], 4) for t in tools)
         cells = (bold_if(round(results[t]["pair_f1"], 4) == best, share(results[t]["pair_f1"])) + ", " + share(results[t]["verdict_accuracy"]) for t in tools)
         out.append(f"| {name} | " + " | ".join(cells) + " |")
