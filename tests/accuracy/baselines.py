@@ -45,9 +45,10 @@ class Visit:
     def add(self, record, seconds):
         self.records.append(record)
         start = seconds(record["start"])
-        self.start, self.end = min(self.start, start), max(self.end, seconds(record["end"]) if record["end"] else start)
+        self.start, self.end = min(self.start, start), max(self.end, start)
         mcp, method = record.get("mcp") or {}, (record.get("mcp") or {}).get("method")
         if record["http"]["method"] == "POST" and not (method or "").startswith("notifications/"):
+            self.end = max(self.end, seconds(record["end"]) if record["end"] else start)   # streams and DELETE outlive the answer
             status = record["http"]["status"]
             self.failed = status is None or status >= 400 or mcp.get("error") is not None
             if method and method not in ("initialize", "server/discover"):
@@ -113,8 +114,9 @@ def fifo(asks, found):
         while first[key] < len(group) and group[first[key]].end < visit.start:
             first[key] += 1
         for ask in group[first[key]:bisect.bisect_right(group, visit.start, key=lambda a: a.start)]:
-            if visit.server not in ask.filled and ask.holds(visit):
-                ask.filled.add(visit.server)
+            if (visit.op is None or visit.server not in ask.filled) and ask.holds(visit):
+                if visit.op:   # a probe does not stand for the visit proper
+                    ask.filled.add(visit.server)
                 parent = ask
                 break
         yield parent
@@ -188,6 +190,10 @@ def assign(found, servers, groups, ends, cost):
             for visit in (found[n] for n in window):
                 near = around(candidates(groups, visit), ends[visit.op] if groups.get(visit.op) else ends[None], visit)
                 rows.append({a: cost[0](bucket(visit.start - a.start)) + cost[1](bucket(a.end - visit.end)) for a in near if a not in filled})
+            for row, visit in enumerate(found[n] for n in window):
+                if visit.op is None and rows[row]:   # a probe does not stand for the visit proper
+                    parents[window[row]] = min(rows[row], key=rows[row].get)
+                    rows[row] = {}
             for row, ask in match(rows).items():
                 filled.add(ask)
                 parents[window[row]] = ask
