@@ -182,6 +182,23 @@ fn what_cannot_be_captured_is_said_with_what_would_help() {
     assert!(errors.contains("CAP_NET_RAW") && errors.contains("sudo"), "{errors}");
 }
 
+#[test]
+fn the_doctor_names_who_listens_and_where() {
+    let Some(net) = Net::new("doctor beside a gateway") else { return };
+    let servers = net.gateway_and_upstreams();
+    let out = common::gatewitness(&["doctor", "--format", "json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let told: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(told["usable"] == true && told["kernel"].as_str().unwrap().starts_with("Linux "), "{told}");
+    let gateway = told["servers"].as_array().unwrap().iter().find(|one| one["listens"] == serde_json::json!(["10.77.1.1:4000"]));
+    let gateway = gateway.unwrap_or_else(|| panic!("the gateway is among them: {told}"));
+    assert!(gateway["name"] == "python3" && gateway["other_network_namespace"] == true, "{gateway}");
+    let inside = net.inside("g", &[env!("CARGO_BIN_EXE_gatewitness"), "doctor"]).output().unwrap();
+    let page = String::from_utf8(inside.stdout).unwrap();
+    assert!(page.contains("can be captured here") && page.contains("vc, vu"), "{page}");
+    drop(servers);
+}
+
 /// Records but for `capture` ones, without frame and pair numbers and what else belongs to the run and not to the traffic; in order.
 fn comparable(text: &str) -> Vec<String> {
     let mut all: Vec<String> = records(text)
