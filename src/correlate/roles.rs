@@ -106,19 +106,25 @@ impl Roles {
     /// A request to a server began.
     pub(super) fn asked(&mut self, leg: &Leg) {
         let within = self.around(leg.peers.server);
-        let mut owned = false;
+        let (mut owned, mut asked) = (false, false);
         for a in within.iter().map(|(a, _)| *a).collect::<std::collections::BTreeSet<_>>() {
             let own = self.servers.get(&a).is_some_and(|server| is_at(a, &server.aliases, &leg.peers));
             let hop = self.hops.entry((a, leg.peers.server)).or_default();
             hop.begun += 1.0;
             hop.opened |= own;
             owned |= own;
+            // Where the gateway is known by an address of its own, whatever it asks is upstream from the first request on.
+            asked |= own && !a.ip().is_loopback() && self.role(a).gateway;
         }
         let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
         self.epoch += u64::from(owned && !server.owned);
         server.owned |= owned;
+        if asked && server.role == Role::default() {
+            server.role.upstream = true;
+            self.epoch += 1;
+        }
         for alias in &leg.peers.server_aliases {
             if !server.aliases.contains(alias) {
                 server.aliases.push(*alias);
@@ -202,7 +208,7 @@ impl Roles {
 
     /// Whether requests to `b` can be caused by requests to gateway `a`.
     pub(super) fn leads(&self, a: Addr, b: Addr) -> bool {
-        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0) && !self.relays(a, b) && !self.is_chance(a, b)
+        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0 || hop.opened) && !self.relays(a, b) && !self.is_chance(a, b)
     }
 
     /// Whether `a` only passes requests on to `b`.
