@@ -86,4 +86,8 @@ limits! {
     tls_pending_connections: 1_024 "connections", at "the records of the one longest waiting become a hole";
     /// Events of exchanges held back since TLS records before them wait for a key.
     tls_pending_events: 16_384 "events", at "the records of the connection longest waiting become a hole";
+    /// Memory of captured packets that wait to be judged, live.
+    live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
+    /// Batches of packets and other news that wait to be judged, live.
+    live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
 }
