@@ -15,6 +15,7 @@ mod tests;
 pub use json::Json;
 pub use ndjson::Ndjson;
 pub use text::{Lines, Text};
+pub(crate) use text::{explain, page, say, words};
 
 use std::io;
 
