@@ -13,6 +13,8 @@ mod meter;
 mod output;
 mod replay;
 mod run;
+mod screen;
+mod watch;
 mod wiring;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Replay>),
+    Watch(Box<watch::Watch>),
     Exchanges(exchanges::Exchanges),
     Completions(completions::Completions),
     Man(man::Man),
@@ -54,6 +57,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
+        Command::Watch(command) => command.run(),
         Command::Exchanges(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

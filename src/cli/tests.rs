@@ -30,13 +30,14 @@ fn the_command_line_is_sound() {
 fn help_teaches() {
     snapshot("help", &help(None));
     snapshot("help-replay", &help(Some("replay")));
+    snapshot("help-watch", &help(Some("watch")));
     snapshot("help-exchanges", &help(Some("exchanges")));
 }
 
 #[test]
 fn every_long_option_has_a_key_in_the_configuration() {
     let tool = Cli::command();
-    let longs: Vec<&str> = ["replay", "exchanges"]
+    let longs: Vec<&str> = ["replay", "watch", "exchanges"]
         .iter()
         .flat_map(|name| tool.find_subcommand(name).unwrap().get_arguments().filter_map(clap::Arg::get_long))
         .filter(|long| !["help", "version", "config"].contains(long))

@@ -157,6 +157,11 @@ impl<O: Output> Engine<O> {
         self.counts.add(Count::KernelDrops, packets);
     }
 
+    /// Who gets the results, to be spoken to while the run goes on.
+    pub fn out(&mut self) -> &mut O {
+        &mut self.ordered.out
+    }
+
     /// Something else could not be read.
     pub fn loss(&mut self, loss: Loss) {
         self.ordered.summary.losses.push(loss.clone());

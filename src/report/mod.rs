@@ -15,11 +15,18 @@ mod tests;
 pub use json::Json;
 pub use ndjson::Ndjson;
 pub use text::{Lines, Text};
-pub(crate) use text::{explain, page, say, words};
+pub(crate) use text::{page, say, words};
+use text::explain;
 
 use std::io;
 
 use crate::pipeline::{Output, Summary};
+use crate::verdict::Judged;
+
+/// One pair with all its evidence, as `--explain` tells it.
+pub(crate) fn explained(judged: &Judged, files: &[String]) -> String {
+    explain::pair(page::Page::new(false), judged, files)
+}
 
 /// Something that shows a run. Writing may fail halfway: the first error is kept, nothing is written after it, and
 /// [`Report::finish`] returns it.

@@ -11,6 +11,7 @@ use super::snapshot::Snapshot;
 pub struct Post {
     wanted: AtomicBool,
     left: AtomicBool,
+    told: AtomicBool,
     slot: Mutex<Option<Arc<Snapshot>>>,
 }
 
@@ -35,6 +36,16 @@ impl Post {
     /// The screen takes it.
     pub fn take(&self) -> Option<Arc<Snapshot>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The run has ended and left its last snapshot.
+    pub fn told(&self) {
+        self.told.store(true, Ordering::Release);
+    }
+
+    /// Whether it has.
+    pub fn ended(&self) -> bool {
+        self.told.load(Ordering::Acquire)
     }
 
     /// The screen is gone for good: the run may end.

@@ -1,7 +1,7 @@
 //! The report for a person, at most 100 columns wide: what was captured, the gateway, the verdicts, a story a finding. Of the pairs it
 //! keeps only what stories need, so that memory does not follow the capture.
 
-pub(crate) mod explain;
+pub(super) mod explain;
 mod finding;
 mod lines;
 mod overview;

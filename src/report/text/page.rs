@@ -12,13 +12,13 @@ pub(super) const WIDTH: usize = 100;
 
 /// Text being laid out.
 #[derive(Debug, Default)]
-pub(crate) struct Page {
+pub(in crate::report) struct Page {
     text: String,
     colour: bool,
 }
 
 impl Page {
-    pub(crate) fn new(colour: bool) -> Page {
+    pub(in crate::report) fn new(colour: bool) -> Page {
         Page { text: String::new(), colour }
     }
 

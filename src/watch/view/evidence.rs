@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use super::grid::wrap;
 use super::messages;
 use super::who::Who;
-use crate::report::explain;
-use crate::report::page::{Page, clean};
+use crate::report::explained;
+use crate::report::page::clean;
 use crate::watch::copy;
 use crate::watch::state::{EVIDENCE, State};
 use crate::watch::theme::{DIM, HERE, STRONG};
@@ -24,7 +24,7 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         tabs.push(Span::styled(format!(" {name} "), if n == state.page { HERE } else { Style::new() }));
     }
     let text = match state.page {
-        0 => explain::pair(Page::new(false), judged, &state.files),
+        0 => explained(judged, &state.files),
         1 => messages::text(judged, &state.files),
         _ => pretty(&copy::record(judged, &state.files)),
     };
