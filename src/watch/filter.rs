@@ -88,7 +88,7 @@ impl Filter {
 }
 
 /// What the last word of a line could become: whole words, best first.
-pub fn complete(line: &str, rows: &mut dyn Iterator<Item = &Row>) -> Vec<String> {
+pub(super) fn complete(line: &str, rows: &mut dyn Iterator<Item = &Row>) -> Vec<String> {
     let last = line.rsplit(' ').next().unwrap_or_default();
     let (minus, word) = last.strip_prefix('-').map_or(("", last), |word| ("-", word));
     let Some((key, value)) = word.split_once(':') else {

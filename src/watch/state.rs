@@ -160,7 +160,7 @@ pub enum GroupKey {
 }
 
 /// Pages of the evidence.
-pub const EVIDENCE: [&str; 3] = ["why", "messages", "record"];
+pub(super) const EVIDENCE: [&str; 3] = ["why", "messages", "record"];
 
 /// Everything that the screen depends on.
 #[derive(Debug)]
@@ -348,7 +348,7 @@ impl State {
 }
 
 /// What a finding is known by, also once the run has numbered it anew.
-pub fn name(finding: &Finding) -> String {
+pub(super) fn name(finding: &Finding) -> String {
     format!("{} {} {:?} {:?} {} {:?}", finding.verdict, finding.rule, finding.failure, finding.cause, finding.route, finding.server)
 }
 

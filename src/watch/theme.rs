@@ -74,16 +74,16 @@ fn ascii(letter: char) -> char {
 }
 
 /// A hidden failure.
-pub const BAD: Style = Style::new().fg(Color::LightRed);
+pub(super) const BAD: Style = Style::new().fg(Color::LightRed);
 /// Something to look at.
-pub const WARN: Style = Style::new().fg(Color::Yellow);
+pub(super) const WARN: Style = Style::new().fg(Color::Yellow);
 /// All well.
-pub const GOOD: Style = Style::new().fg(Color::Cyan);
+pub(super) const GOOD: Style = Style::new().fg(Color::Cyan);
 /// Not known.
-pub const UNSURE: Style = Style::new().fg(Color::LightMagenta);
+pub(super) const UNSURE: Style = Style::new().fg(Color::LightMagenta);
 /// Of lesser interest.
-pub const DIM: Style = Style::new().add_modifier(Modifier::DIM);
+pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 /// Headings.
-pub const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+pub(super) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 /// The line at hand.
-pub const HERE: Style = Style::new().add_modifier(Modifier::REVERSED);
+pub(super) const HERE: Style = Style::new().add_modifier(Modifier::REVERSED);
