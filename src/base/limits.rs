@@ -100,4 +100,8 @@ limits! {
     watch_history: 240 "stretches", at "stretches become longer, up to a minute; then the oldest is forgotten";
     /// Losses listed in the dashboard.
     watch_losses: 200 "losses", at "further ones are counted, not listed";
+    /// Memory of captured packets that wait to be judged, live.
+    live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
+    /// Batches of packets and other news that wait to be judged, live.
+    live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
 }

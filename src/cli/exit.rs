@@ -74,6 +74,12 @@ impl Seen {
         }
     }
 
+    /// Something that counts was found.
+    #[cfg(feature = "live")]
+    pub(super) fn found(&self) -> bool {
+        self.found.get()
+    }
+
     /// Nothing more can be written: going on is of no use.
     pub(super) fn unwritable(&self) -> bool {
         self.unwritable.get()

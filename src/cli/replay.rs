@@ -57,6 +57,28 @@ pub(super) struct Judging {
     strict: bool,
 }
 
+/// The same, decided.
+pub(super) struct Judged {
+    pub(super) gateways: Vec<(IpAddr, Option<u16>)>,
+    /// Nanoseconds of packet time.
+    pub(super) stall_after: i64,
+    pub(super) rule: Rule,
+}
+
+impl Judging {
+    /// With the configuration's word where the command line has none.
+    pub(super) fn or(self, config: &Config) -> Judged {
+        let Judging { gateway, stall_after, fail_on, allow_declared, strict } = self;
+        let named = if gateway.is_empty() { &config.gateway } else { &gateway };
+        let fail_on = if fail_on.is_empty() { config.fail_on.clone().unwrap_or_else(|| FAIL_ON.to_vec()) } else { fail_on };
+        Judged {
+            gateways: named.iter().map(|Named(ip, port)| (*ip, *port)).collect(),
+            stall_after: (stall_after.or(config.stall_after).unwrap_or(STALL_AFTER) * 1e9) as i64,
+            rule: Rule { fail_on, allow_declared: allow_declared || config.allow_declared, strict: strict || config.strict },
+        }
+    }
+}
+
 impl Replay {
     /// Reads, judges, shows.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
@@ -64,8 +86,8 @@ impl Replay {
     }
 
     fn plan(self) -> anyhow::Result<Plan> {
-        let config = Config::read(self.reading.config.as_deref())?;
-        let (gateways, stall_after, rule) = self.judging.or(&config);
+        let config = Config::read(self.reading.keys.config.as_deref())?;
+        let Judged { gateways, stall_after, rule } = self.judging.or(&config);
         let showing = self.showing.or(&config);
         let explain = self.explain.or(config.explain);
         if explain.is_some() && showing.format() != super::args::Format::Text {
@@ -79,20 +101,8 @@ impl Replay {
             exchanges: false,
             explain,
             showing,
-            reading: self.reading.or(&config),
+            reading: Reading { keys: self.reading.keys.or(&config), ..self.reading },
         })
-    }
-}
-
-impl Judging {
-    /// With the configuration's word where the command line has none: gateways, nanoseconds until silence is a stall, what counts.
-    pub(super) fn or(self, config: &Config) -> (Vec<(IpAddr, Option<u16>)>, i64, Rule) {
-        let Judging { gateway, stall_after, fail_on, allow_declared, strict } = self;
-        let named = if gateway.is_empty() { &config.gateway } else { &gateway };
-        let fail_on = if fail_on.is_empty() { config.fail_on.clone().unwrap_or_else(|| FAIL_ON.to_vec()) } else { fail_on };
-        let rule = Rule { fail_on, allow_declared: allow_declared || config.allow_declared, strict: strict || config.strict };
-        let stall_after = (stall_after.or(config.stall_after).unwrap_or(STALL_AFTER) * 1e9) as i64;
-        (named.iter().map(|Named(ip, port)| (*ip, *port)).collect(), stall_after, rule)
     }
 }
 

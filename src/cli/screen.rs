@@ -148,7 +148,7 @@ fn save(state: &mut State, path: &str, pairs: &[Arc<Judged>]) {
         let mut file = BufWriter::new(file);
         if path.ends_with(".txt") {
             for judged in pairs {
-                writeln!(file, "{}", explained(judged, &state.files))?;
+                writeln!(file, "{}", explained(judged, &state.files, 100))?;
             }
         } else {
             file.write_all(watch::records(pairs.iter().map(|judged| &**judged), &state.files).as_bytes())?;

@@ -1,6 +1,7 @@
 //! `gatewitness watch`: the terminal dashboard.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,27 +9,35 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Deserialize;
 
-use super::args::Reading;
 use super::config::Config;
 use super::exit::{Exit, Rule, Seen};
+use super::replay::{Judged, Judging};
 use super::run::Settings;
 use super::screen::{self, Close};
-use super::{key, wiring};
+use super::{args, key, wiring};
 use crate::base::{Limits, Ts};
 use crate::correlate::Leg;
 use crate::pipeline::{Engine, Loss, Output};
-use crate::verdict::{Finding, Judged};
-use crate::watch::{Board, Keys, Post, Run, State};
+use crate::verdict::{self, Finding};
+use crate::watch::{Board, Keys, Post, Run, State, Theme};
 
-/// Watch captures in a terminal dashboard: is it happening, since when, to whom
+/// Watch this host's traffic, or captures, in a terminal dashboard: is it happening, since when, to whom
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP, long_about = LONG_ABOUT)]
 pub(super) struct Watch {
+    /// Capture files (pcap, pcapng, also compressed), directories of rotated ones, or `-` for standard input. Without any: this host
+    #[arg(value_name = "CAPTURE", required = cfg!(not(feature = "live")))]
+    captures: Vec<PathBuf>,
+
+    #[cfg(feature = "live")]
     #[command(flatten)]
-    reading: Reading,
+    attach: super::attach::Attach,
 
     #[command(flatten)]
-    judging: super::replay::Judging,
+    secrets: args::Keys,
+
+    #[command(flatten)]
+    judging: Judging,
 
     /// How fast packets follow each other: `1x` as they were captured, `10x`, any number, or `max` [default: max]
     #[arg(long, value_name = "SPEED", help_heading = "Showing")]
@@ -47,52 +56,115 @@ pub(super) struct Watch {
     mouse: bool,
 }
 
+/// What both kinds of run need.
+struct Ready {
+    settings: Settings,
+    rule: Rule,
+    theme: Theme,
+    keys: Keys,
+    mouse: bool,
+}
+
 impl Watch {
     /// Draws until the user leaves.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let config = Config::read(self.reading.config.as_deref())?;
+        let config = Config::read(self.secrets.config.as_deref())?;
         let keys = Keys::rebound(&config.keys).map_err(anyhow::Error::msg)?;
         screen::usable()?;
-        let theme = screen::theme(self.plain || config.plain, self.ascii || config.ascii);
-        let speed = self.speed.or(config.speed).unwrap_or(Speed::Max);
-        let mouse = self.mouse || config.mouse;
-        let (gateways, stall_after, rule) = self.judging.or(&config);
-        let reading = self.reading.or(&config);
-        let settings = Settings { limits: Limits::default(), keyer: key::keyer(reading.fingerprint_key.as_deref())?, gateways, stall_after };
-        let opened = wiring::open(&reading.captures, &reading.keylog, &settings.limits)?;
-        let state = State::new(theme, keys, opened.files());
-        let source = reading.captures.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let run = Run { source, speed: speed.to_string(), ..Run::default() };
-
-        let post = Arc::new(Post::default());
-        let drawing = screen::spawn(&post, state, mouse)?;
-        // A panic here must not leave the screen waiting.
-        let close = Close(&post);
-        let seen = Seen::default();
-        let mut board = Board::new(&settings.limits);
-        let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
-        let mut pace = Pace::new(speed);
-        let mut summary = wiring::walk(opened, settings, shown, |moment| {
-            let mut run = || Run { read: moment.read, total: moment.total, ..run.clone() };
-            show(moment.engine, &post, &mut run);
-            pace.wait(moment.due, |now| {
-                moment.engine.tick(now);
-                show(moment.engine, &post, &mut run);
-                !post.closed()
-            });
-            !post.closed()
-        })?;
-        summary.captures = reading.captures.iter().map(|path| path.display().to_string()).collect();
-        let exit = rule.exit(&seen, &summary);
-        post.leave(board.snapshot(summary, Run { ended: true, ..run }, (0, 0)));
-        drawing.wait(&post)?;
-        drop(close);
-        Ok(exit)
+        let secrets = self.secrets.or(&config);
+        let Judged { gateways, stall_after, rule } = self.judging.or(&config);
+        let keyer = key::keyer(secrets.fingerprint_key.as_deref())?;
+        let ready = Ready {
+            settings: Settings { limits: Limits::default(), keyer, gateways, stall_after },
+            rule,
+            theme: screen::theme(self.plain || config.plain, self.ascii || config.ascii),
+            keys,
+            mouse: self.mouse || config.mouse,
+        };
+        #[cfg(feature = "live")]
+        if self.captures.is_empty() {
+            return live(self.attach.or(&config), &secrets.keylog, ready);
+        }
+        #[cfg(feature = "live")]
+        if self.attach.given() {
+            anyhow::bail!("-i, --filter, --record and their like are for watching this host: leave out the captures, or these");
+        }
+        replay(&self.captures, &secrets.keylog, self.speed.or(config.speed).unwrap_or(Speed::Max), ready)
     }
 }
 
+/// Over captures.
+fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready) -> anyhow::Result<Exit> {
+    let Ready { settings, rule, theme, keys, mouse } = ready;
+    let opened = wiring::open(captures, keylogs, &settings.limits)?;
+    let names: Vec<String> = captures.iter().map(|path| path.display().to_string()).collect();
+    let run = Run { source: names.join(", "), speed: speed.to_string(), ..Run::default() };
+    let post = Arc::new(Post::default());
+    let drawing = screen::spawn(&post, State::new(theme, keys, opened.files()), mouse)?;
+    // A failure here must not leave the screen waiting.
+    let _close = Close(&post);
+    let seen = Seen::default();
+    let mut board = Board::new(&settings.limits);
+    let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
+    let mut pace = Pace::new(speed);
+    let mut summary = wiring::walk(opened, settings, shown, |moment| {
+        let run = || Run { read: moment.read, total: moment.total, ..run.clone() };
+        show(moment.engine, &post, run);
+        pace.wait(moment.due, |now| {
+            moment.engine.tick(now);
+            show(moment.engine, &post, run);
+            !post.closed()
+        });
+        !post.closed()
+    })?;
+    summary.captures = names;
+    let exit = rule.exit(&seen, &summary);
+    post.leave(board.snapshot(summary, Run { ended: true, ..run }, (0, 0)));
+    drawing.wait(&post)?;
+    Ok(exit)
+}
+
+/// This host.
+#[cfg(feature = "live")]
+fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> anyhow::Result<Exit> {
+    use super::attach::Attached;
+    let Ready { settings: Settings { limits, keyer, gateways, stall_after }, rule, theme, keys, mouse } = ready;
+    let mut followed = super::keylogs::Followed::open(keylogs)?;
+    let Attached { feed, mut recorder, said } = attach.open(&limits)?;
+    let uid = rustix::process::geteuid();
+    let privilege = if uid.is_root() { "as root".to_owned() } else { format!("as user {}", uid.as_raw()) };
+    let run = Run { live: true, source: said, notes: vec![privilege], ..Run::default() };
+    let post = Arc::new(Post::default());
+    let drawing = screen::spawn(&post, State::new(theme, keys, Vec::new()), mouse)?;
+    let close = Close(&post);
+    let seen = Seen::default();
+    let mut board = Board::new(&limits);
+    let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
+    let mut engine = Engine::new(crate::pipeline::Options { limits, keyer, gateways, stall_after }, shown);
+    if keylogs.is_empty() {
+        engine.secrets_complete();
+    }
+    let tally = crate::live::attend(&mut engine, &feed, recorder.as_mut(), |engine, _| {
+        followed.read(|text| engine.secrets(text));
+        show(engine, &post, || run.clone());
+        !post.closed()
+    });
+    if let Some(recorder) = &mut recorder {
+        recorder.finish();
+        recorder.trouble().into_iter().for_each(|loss| engine.loss(loss));
+    }
+    let (mut summary, _) = engine.finish(Vec::new());
+    summary.captures = feed.names().to_vec();
+    let exit = rule.exit(&seen, &summary);
+    post.leave(board.snapshot(summary, Run { ended: true, ..run }, (0, 0)));
+    drawing.wait(&post)?;
+    drop(close);
+    super::live::say(&tally);
+    Ok(exit)
+}
+
 /// Leaves a snapshot if one is wanted.
-pub(super) fn show(engine: &mut Engine<Shown<'_>>, post: &Post, run: &mut dyn FnMut() -> Run) {
+fn show(engine: &mut Engine<Shown<'_>>, post: &Post, run: impl Fn() -> Run) {
     if post.wanted() {
         let (summary, open) = (engine.summary(), engine.open());
         post.leave(engine.out().board.snapshot(summary, run(), open));
@@ -100,14 +172,14 @@ pub(super) fn show(engine: &mut Engine<Shown<'_>>, post: &Post, run: &mut dyn Fn
 }
 
 /// The board, and what the exit code depends on.
-pub(super) struct Shown<'a> {
-    pub(super) board: &'a mut Board,
-    pub(super) rule: &'a Rule,
-    pub(super) seen: &'a Seen,
+struct Shown<'a> {
+    board: &'a mut Board,
+    rule: &'a Rule,
+    seen: &'a Seen,
 }
 
 impl Output for Shown<'_> {
-    fn pair(&mut self, judged: Judged) {
+    fn pair(&mut self, judged: verdict::Judged) {
         self.seen.note(self.rule, judged.verdict, judged.declared);
         self.board.pair(judged);
     }
@@ -200,7 +272,8 @@ impl Pace {
 const NAP: Duration = Duration::from_millis(20);
 
 const LONG_ABOUT: &str = "\
-Watch captures in a terminal dashboard: is it happening, since when, to whom, and does the witness itself see everything?
+Watch this host's traffic, or captures, in a terminal dashboard: is it happening, since when, to whom, and does the witness itself see \
+everything?
 
 The first screen answers that. Below it: every pair, each upstream server, the findings, what the capture lost; of each pair the \
 ladder of who asked whom when, and the evidence for its verdict. `?` lists the keys. Screens never show a secret, and what comes from \
@@ -208,6 +281,7 @@ traffic cannot speak to the terminal.";
 
 const AFTER_HELP: &str = "\
 Examples:
+  sudo gatewitness watch                              this host, live
   gatewitness watch incident.pcap
   gatewitness watch incident.pcap --speed 1x          as it happened
   ssh gateway tcpdump -i any -U -w - tcp | gatewitness watch -

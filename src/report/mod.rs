@@ -14,8 +14,9 @@ mod tests;
 
 pub use json::Json;
 pub use ndjson::Ndjson;
-pub use text::{Lines, Text};
+pub use text::{Lines, Live, Text};
 pub(crate) use text::{page, say, words};
+
 use text::explain;
 
 use std::io;
@@ -23,9 +24,9 @@ use std::io;
 use crate::pipeline::{Output, Summary};
 use crate::verdict::Judged;
 
-/// One pair with all its evidence, as `--explain` tells it.
-pub(crate) fn explained(judged: &Judged, files: &[String]) -> String {
-    explain::pair(page::Page::new(false), judged, files)
+/// One pair with all its evidence, as `--explain` tells it, in so many columns.
+pub(crate) fn explained(judged: &Judged, files: &[String], width: usize) -> String {
+    explain::pair(page::Page::wide(width), judged, files)
 }
 
 /// Something that shows a run. Writing may fail halfway: the first error is kept, nothing is written after it, and
@@ -33,6 +34,8 @@ pub(crate) fn explained(judged: &Judged, files: &[String]) -> String {
 pub trait Report: Output {
     /// The run is over: the last words, then everything is flushed.
     fn finish(&mut self, summary: &Summary) -> io::Result<()>;
+    /// A live run goes on: what was held back is shown.
+    fn flush(&mut self) {}
     /// Nothing more can be written (the reader has gone): going on is of no use.
     fn failed(&self) -> bool;
 }

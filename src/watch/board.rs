@@ -136,7 +136,8 @@ impl Board {
             if !known {
                 self.counts.bump(Count::WatchLimit);
             }
-            let server = self.servers.entry(Some(visit.server).filter(|_| known)).or_insert_with(|| Server::new(known.then_some(visit.server)));
+            let server =
+                self.servers.entry(Some(visit.server).filter(|_| known)).or_insert_with(|| Server::new(known.then_some(visit.server)));
             server.row.visits += 1;
             if server.row.host.is_none() {
                 server.row.host.clone_from(&visit.host);

@@ -191,9 +191,13 @@ fn term(word: &str) -> Result<(bool, Term), Wrong> {
         "is" if value == "flagged" => Term::Flagged,
         "is" => return Err(wrong("there is only is:flagged")),
         "status" => Term::Status(values()),
-        "client" => Term::Client(values().iter().map(|text| net(text)).collect::<Option<_>>().ok_or_else(|| {
-            wrong("an address or a network is needed: 10.0.0.7, 10.0.0.0/8, fd00::/8")
-        })?),
+        "client" => Term::Client(
+            values()
+                .iter()
+                .map(|text| net(text))
+                .collect::<Option<_>>()
+                .ok_or_else(|| wrong("an address or a network is needed: 10.0.0.7, 10.0.0.0/8, fd00::/8"))?,
+        ),
         "server" => Term::Word(Key::Server, values()),
         "method" => Term::Word(Key::Method, values()),
         "route" => Term::Word(Key::Route, values()),
@@ -283,9 +287,10 @@ fn word(key: Key, value: &str, row: &Row) -> bool {
         Key::Route => row.route.contains(value),
         Key::Token => row.token.is_some_and(|token| token.to_string().starts_with(value.trim_start_matches("tok:"))),
         Key::Up => row.up.iter().any(|visit| visit.said == value || value.len() == 3 && matches_status_word(value, &visit.said)),
-        Key::Server => row.up.iter().any(|visit| {
-            visit.server.to_string().starts_with(value) || visit.host.as_ref().is_some_and(|host| host.contains(value))
-        }),
+        Key::Server => row
+            .up
+            .iter()
+            .any(|visit| visit.server.to_string().starts_with(value) || visit.host.as_ref().is_some_and(|host| host.contains(value))),
     }
 }
 

@@ -116,7 +116,8 @@ impl Key {
 
 impl Default for Keys {
     fn default() -> Keys {
-        let all = Action::TABLE.iter().flat_map(|(action, _, keys, ..)| keys.split(' ').filter_map(|key| Some((Key::parse(key)?, *action))));
+        let all =
+            Action::TABLE.iter().flat_map(|(action, _, keys, ..)| keys.split(' ').filter_map(|key| Some((Key::parse(key)?, *action))));
         Keys(all.collect())
     }
 }

@@ -214,7 +214,9 @@ fn show(state: &mut State, text: String) {
 /// What a finding's pairs have in common, as a filter.
 fn pairs_of(finding: &Finding) -> String {
     let mut text = format!("verdict:{}", finding.verdict);
-    for (key, value) in [("failure", finding.failure.map(|failure| failure.to_string())), ("cause", finding.cause.map(|cause| cause.to_string()))] {
+    for (key, value) in
+        [("failure", finding.failure.map(|failure| failure.to_string())), ("cause", finding.cause.map(|cause| cause.to_string()))]
+    {
         text += &value.map(|value| format!(" {key}:{value}")).unwrap_or_default();
     }
     if let Some(server) = finding.server {
@@ -286,7 +288,10 @@ fn select(state: &mut State) {
 }
 
 fn acknowledge(state: &mut State) {
-    let Some(name) = (state.view() == View::Findings).then(|| state.findings().get(state.at()).map(|finding| name(finding))).flatten() else { return };
+    let Some(name) = (state.view() == View::Findings).then(|| state.findings().get(state.at()).map(|finding| name(finding))).flatten()
+    else {
+        return;
+    };
     if !state.acknowledged.remove(&name) {
         state.acknowledged.insert(name);
     }
@@ -297,7 +302,8 @@ fn copied(state: &mut State, record: bool) -> Vec<Effect> {
         state.message = Some("there is no pair at hand whose details are kept".to_owned());
         return Vec::new();
     };
-    let (what, text) = if record { ("record", copy::record(&judged, &state.files)) } else { ("display filter", copy::display_filter(&judged)) };
+    let (what, text) =
+        if record { ("record", copy::record(&judged, &state.files)) } else { ("display filter", copy::display_filter(&judged)) };
     state.message = Some(format!("pair {}: {what} sent to the terminal's clipboard (OSC 52)", judged.number));
     vec![Effect::Copy(text)]
 }

@@ -15,11 +15,17 @@ pub(super) const WIDTH: usize = 100;
 pub(in crate::report) struct Page {
     text: String,
     colour: bool,
+    width: usize,
 }
 
 impl Page {
     pub(in crate::report) fn new(colour: bool) -> Page {
-        Page { text: String::new(), colour }
+        Page { text: String::new(), colour, width: WIDTH }
+    }
+
+    /// As wide as a screen is.
+    pub(in crate::report) fn wide(width: usize) -> Page {
+        Page { width, ..Page::new(false) }
     }
 
     /// What was written so far.
@@ -76,7 +82,7 @@ impl Page {
     fn hang(&mut self, indent: usize, label: &str, width: usize, style: Style, text: &str) {
         let label = format!("{label:width$}");
         let left = indent + label.chars().count();
-        for (n, row) in wrap(&clean(text), WIDTH.saturating_sub(left)).iter().enumerate() {
+        for (n, row) in wrap(&clean(text), self.width.saturating_sub(left)).iter().enumerate() {
             let start = if n == 0 { " ".repeat(indent) + &self.paint(style, &label) } else { " ".repeat(left) };
             self.text.push_str(&start);
             self.text.push_str(row);

@@ -29,7 +29,12 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         field(&mut lines, "", note, Style::new());
     }
     if let (Some(first), Some(last)) = (summary.first, summary.last) {
-        field(&mut lines, "time", &format!("{} {} to {} UTC ({})", day(first), clock(first), clock(last), span(last.since(first))), Style::new());
+        field(
+            &mut lines,
+            "time",
+            &format!("{} {} to {} UTC ({})", day(first), clock(first), clock(last), span(last.since(first))),
+            Style::new(),
+        );
     }
     lines.push(Line::styled(" GATEWAYS", STRONG));
     for gateway in &summary.gateways {
@@ -43,7 +48,12 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         }
     }
     if summary.gateways.is_empty() {
-        field(&mut lines, "", "none known yet: one is found by answering MCP requests and asking others for them, or named with --gateway", Style::new());
+        field(
+            &mut lines,
+            "",
+            "none known yet: one is found by answering MCP requests and asking others for them, or named with --gateway",
+            Style::new(),
+        );
     }
     lines.push(Line::styled(" NOT SEEN", STRONG));
     let before = lines.len();
@@ -63,7 +73,12 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     for count in Count::ALL.iter().filter(|count| !is_loss(**count) && summary.counts.get(**count) > 0) {
         field(&mut lines, count.as_str(), &format!("{:>10}  {}", number(summary.counts.get(*count)), count.doc().trim()), Style::new());
     }
-    field(&mut lines, "open_connections", &format!("{:>10}  Connections that are open now.", number(snapshot.connections as u64)), Style::new());
+    field(
+        &mut lines,
+        "open_connections",
+        &format!("{:>10}  Connections that are open now.", number(snapshot.connections as u64)),
+        Style::new(),
+    );
     field(&mut lines, "unpaired", &format!("{:>10}  Exchanges that wait for their pair.", number(snapshot.unpaired as u64)), Style::new());
     lines
 }

@@ -24,7 +24,7 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         tabs.push(Span::styled(format!(" {name} "), if n == state.page { HERE } else { Style::new() }));
     }
     let text = match state.page {
-        0 => explained(judged, &state.files),
+        0 => explained(judged, &state.files, width.saturating_sub(1)),
         1 => messages::text(judged, &state.files),
         _ => pretty(&copy::record(judged, &state.files)),
     };
@@ -34,7 +34,13 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         let heading = !line.is_empty() && line.chars().all(|letter| letter.is_uppercase() || letter == ' ');
         let indent = line.len() - line.trim_start().len();
         for (n, row) in wrap(line.trim_start(), width.saturating_sub(indent + 1)).into_iter().enumerate() {
-            let style = if heading { STRONG } else if n > 0 { DIM } else { Style::new() };
+            let style = if heading {
+                STRONG
+            } else if n > 0 {
+                DIM
+            } else {
+                Style::new()
+            };
             lines.push(Line::styled(format!(" {}{row}", " ".repeat(indent)), style));
         }
     }

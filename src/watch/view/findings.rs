@@ -37,10 +37,13 @@ pub(super) fn table(frame: &mut Frame<'_>, area: Rect, state: &State, view: View
         return;
     }
     if view == View::Overview {
-        let lines: Vec<Line<'_>> = findings.iter().take(usize::from(below.height)).map(|finding| grid.line(cells(finding, state))).collect();
+        let lines: Vec<Line<'_>> =
+            findings.iter().take(usize::from(below.height)).map(|finding| grid.line(cells(finding, state))).collect();
         return frame.render_widget(Paragraph::new(lines), below);
     }
-    super::list(frame, below, state, view, findings.len(), |n| findings.get(n).map(|finding| grid.line(cells(finding, state))).unwrap_or_default());
+    super::list(frame, below, state, view, findings.len(), |n| {
+        findings.get(n).map(|finding| grid.line(cells(finding, state))).unwrap_or_default()
+    });
 }
 
 fn cells(finding: &Finding, state: &State) -> Vec<(String, Style)> {
@@ -51,7 +54,8 @@ fn cells(finding: &Finding, state: &State) -> Vec<(String, Style)> {
         Some(recovered) => (format!("well {}", moment(recovered, None, state)), GOOD),
         None => (format!("last {}", moment(finding.last, None, state)), BAD),
     };
-    let count = if finding.at_least == finding.at_most { number(finding.at_least) } else { format!("{}-{}", finding.at_least, finding.at_most) };
+    let count =
+        if finding.at_least == finding.at_most { number(finding.at_least) } else { format!("{}-{}", finding.at_least, finding.at_most) };
     vec![
         (if known { "a".to_owned() } else { " ".to_owned() }, DIM),
         (format!("{glyph} {}", finding.verdict), style),
@@ -71,7 +75,10 @@ fn detail(finding: &Finding, state: &State, width: usize) -> Vec<Line<'static>> 
     let who = Who::of(state);
     let declared = if finding.declared { " · declared in the answer" } else { "" };
     let title = format!(" {glyph} {} {}{declared}", finding.number, finding.verdict);
-    let mut lines = vec![Line::styled("─".repeat(width), DIM), Line::from(vec![Span::styled(title, style), Span::raw(format!(" ·{}", finding.verdict.doc()))])];
+    let mut lines = vec![
+        Line::styled("─".repeat(width), DIM),
+        Line::from(vec![Span::styled(title, style), Span::raw(format!(" ·{}", finding.verdict.doc()))]),
+    ];
     let mut field = |label: &str, text: String| {
         for (n, row) in wrap(&text, width.saturating_sub(14)).into_iter().enumerate() {
             let label = if n == 0 { label } else { "" };

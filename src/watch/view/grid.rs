@@ -40,9 +40,11 @@ impl Grid {
     pub(super) fn new(columns: &[Column], width: u16) -> Grid {
         let width = usize::from(width);
         let mut columns: Vec<(Column, Option<usize>)> = columns.iter().map(|column| (*column, Some(column.width))).collect();
-        let needed = |columns: &[(Column, Option<usize>)]| columns.iter().filter_map(|(_, width)| *width).map(|width| width + 1).sum::<usize>();
+        let needed =
+            |columns: &[(Column, Option<usize>)]| columns.iter().filter_map(|(_, width)| *width).map(|width| width + 1).sum::<usize>();
         while needed(&columns) > width + 1 {
-            let last = columns.iter_mut().filter(|(column, width)| width.is_some() && column.rank > 0).max_by_key(|(column, _)| column.rank);
+            let last =
+                columns.iter_mut().filter(|(column, width)| width.is_some() && column.rank > 0).max_by_key(|(column, _)| column.rank);
             let Some((_, gone)) = last else { break };
             *gone = None;
         }

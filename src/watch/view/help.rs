@@ -21,7 +21,10 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     for (action, _, _, _, help) in Action::TABLE {
         entry(&mut lines, &state.keys.of(*action).join(" "), help);
     }
-    lines.push(Line::styled(" FILTER: all words have to hold; -word turns one round; /regex/ and bare words are looked for anywhere", STRONG));
+    lines.push(Line::styled(
+        " FILTER: all words have to hold; -word turns one round; /regex/ and bare words are looked for anywhere",
+        STRONG,
+    ));
     for (key, help) in KEYS {
         entry(&mut lines, key, help);
     }

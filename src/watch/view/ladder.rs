@@ -12,6 +12,7 @@ use crate::correlate::Leg;
 use crate::http::End;
 use crate::mcp::Asked;
 use crate::report::page::clean;
+use crate::report::say::many;
 use crate::report::words;
 use crate::verdict::{Judged, Verdict};
 use crate::watch::row::{token, trouble};
@@ -33,7 +34,10 @@ struct Step {
 pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     let Some((row, judged)) = &state.pair else { return vec![Line::raw(" no pair is open")] };
     let Some(judged) = judged else {
-        let text = format!(" The details of pair {} are not kept any longer (limit watch_details); replay --explain {} tells them.", row.number, row.number);
+        let text = format!(
+            " The details of pair {} are not kept any longer (limit watch_details); replay --explain {} tells them.",
+            row.number, row.number
+        );
         return vec![Line::raw(text)];
     };
     let who = Who::of(state);
@@ -50,7 +54,9 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     for step in &steps {
         lines.push(arrow(step, columns, each, moment(step.at.ts, before.or(Some(step.at.ts)), state)));
         for text in &step.under {
-            lines.push(Line::from(vec![Span::raw(" ".repeat(TIME + 2)), Span::styled(crop(&who.about(judged, text), width.saturating_sub(TIME + 3)), DIM)]));
+            for row in super::grid::wrap(&who.about(judged, &clean(text)), width.saturating_sub(TIME + 4)) {
+                lines.push(Line::from(vec![Span::raw(" ".repeat(TIME + 2)), Span::styled(row, DIM)]));
+            }
         }
         before = Some(step.at.ts);
     }
@@ -66,7 +72,11 @@ fn head(judged: &Judged, who: Who, width: usize) -> Vec<Line<'static>> {
     let cause = judged.cause.as_ref().map(|cause| format!(" · {}", cause.kind)).unwrap_or_default();
     let title = format!(" pair {}  {glyph} {}{failure}{cause} · confidence {:.3}", judged.number, judged.verdict, judged.confidence);
     let doc = judged.because_detail.clone().unwrap_or_else(|| judged.verdict.doc().trim().to_owned());
-    vec![Line::styled(crop(&title, width), style.patch(STRONG)), Line::raw(crop(&format!(" {}", who.about(judged, &clean(&doc))), width))]
+    let mut lines = vec![Line::styled(crop(&title, width), style.patch(STRONG))];
+    lines.extend(
+        super::grid::wrap(&who.about(judged, &clean(&doc)), width.saturating_sub(2)).into_iter().map(|row| Line::raw(format!(" {row}"))),
+    );
+    lines
 }
 
 /// Columns for servers, in order of the first step at each; what does not fit shares the last.
@@ -94,7 +104,7 @@ fn servers(judged: &Judged, width: usize) -> Vec<Vec<Addr>> {
 fn names(judged: &Judged, servers: &[Vec<Addr>], each: usize, who: Who) -> Line<'static> {
     let gateway = judged.pair.gateway;
     let mut spans = vec![Span::raw(" ".repeat(TIME + 1))];
-    let mut name = |text: String, style: Style| spans.push(Span::styled(fit(&text, each), style));
+    let mut name = |text: String, style: Style| spans.push(Span::styled(format!("{} ", fit(&text, each - 1)), style));
     name(format!("client {}", who.addr(judged.pair.down.peers.client)), STRONG);
     name(format!("gateway {}", who.addr(gateway)), STRONG);
     for column in servers {
@@ -120,7 +130,7 @@ fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
             continue;
         }
         let probe = leg.ask().is_some_and(|ask| ask.method.as_deref() == Some("initialize")) && trouble(leg).is_some();
-        let note = if probe { " (got no further)" } else { "" };
+        let note = if probe { " (probe)" } else { "" };
         exchange(leg, 0, (1, column(leg.peers.server)), note, state, &mut steps);
     }
     for leg in &pair.authorization {
@@ -128,7 +138,15 @@ fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
     }
     for conduit in &pair.conduits {
         let text = words::conduit(conduit);
-        steps.push(Step { at: conduit.start, from: 1, to: column(conduit.peers.server), text: "connects".to_owned(), style: Style::new(), hole: false, under: Vec::new() });
+        steps.push(Step {
+            at: conduit.start,
+            from: 1,
+            to: column(conduit.peers.server),
+            text: "connects".to_owned(),
+            style: Style::new(),
+            hole: false,
+            under: Vec::new(),
+        });
         steps.push(Step { at: conduit.last, from: column(conduit.peers.server), to: 1, text, style: WARN, hole: true, under: Vec::new() });
     }
     if hidden > 0 {
@@ -154,27 +172,58 @@ fn client(judged: &Judged, state: &State, steps: &mut Vec<Step>) {
     if let (Some(at), Some(status)) = (committed, down.status()) {
         let later = pair.up.iter().filter(|link| link.leg.last().ts > at.ts).count();
         let under = if later > 0 && status < 300 {
-            vec![format!("◆ {status} is committed here: {later} upstream exchanges were not over yet, whatever they say cannot change it")]
+            vec![format!(
+                "◆ {status} is committed here, with {} still to end: nothing they say can change it",
+                many(later as u64, "upstream exchange")
+            )]
         } else {
             Vec::new()
         };
-        steps.push(Step { at, from: 1, to: 0, text: format!("◆ {status} headers"), style: if flagged { WARN } else { Style::new() }, hole: false, under });
+        steps.push(Step {
+            at,
+            from: 1,
+            to: 0,
+            text: format!("◆ {status} headers"),
+            style: if flagged { WARN } else { Style::new() },
+            hole: false,
+            under,
+        });
     }
     let hole = down.done.is_none_or(|done| matches!(done.end, End::Unseen(_))) || down.missed.is_some();
-    steps.push(Step { at: down.last(), from: 1, to: 0, text: answered, style: style.add_modifier(Modifier::BOLD), hole, under: words::reasons(down) });
+    steps.push(Step {
+        at: down.last(),
+        from: 1,
+        to: 0,
+        text: answered,
+        style: style.add_modifier(Modifier::BOLD),
+        hole,
+        under: words::reasons(down),
+    });
 }
 
 /// An exchange of the gateway with a server: asked and answered.
 fn exchange(leg: &Arc<Leg>, element: usize, (from, to): (usize, usize), note: &str, state: &State, steps: &mut Vec<Step>) {
     let asked = clean(&words::asked(leg, element)).into_owned();
     let bad = trouble(leg).filter(|_| !matches!(leg.asked, Asked::Stream | Asked::EndSession));
-    steps.push(Step { at: leg.start(), from, to, text: format!("{asked}{note}"), style: Style::new(), hole: leg.request.is_none(), under: extra(leg, state) });
+    steps.push(Step {
+        at: leg.start(),
+        from,
+        to,
+        text: format!("{asked}{note}"),
+        style: Style::new(),
+        hole: leg.request.is_none(),
+        under: extra(leg, state),
+    });
     let answered = clean(&words::answered(leg, element, "the gateway")).into_owned();
     let hole = leg.missed.is_some() || leg.done.is_some_and(|done| matches!(done.end, End::Unseen(_)));
     let style = if bad.is_some() { BAD } else { GOOD };
     let mut under = words::reasons(leg);
     if let Some(gap) = leg.missed {
-        under.push(format!("≈ a hole: {} bytes {}", gap.len.map_or_else(|| "unknown".to_owned(), |len| len.to_string()), gap.cause.as_str()));
+        under.push(format!(
+            "≈ a hole: {} bytes {}",
+            gap.len.map_or_else(|| "unknown".to_owned(), |len| len.to_string()),
+            gap.cause.as_str()
+        ));
     }
     steps.push(Step { at: leg.last(), from: to, to: from, text: answered, style, hole, under });
 }

@@ -34,7 +34,18 @@ pub(super) fn text(judged: &Judged, files: &[String]) -> String {
 fn leg(out: &mut String, leg: &Leg, files: &[String]) {
     let start = leg.start();
     let file = files.get(usize::from(start.file)).filter(|_| files.len() > 1).map(|file| format!(" of {file}")).unwrap_or_default();
-    line(out, 2, &format!("{} → {}  via {}, frames {} to {}{file}", leg.peers.client, leg.peers.server, leg.peers.via.as_str(), start.frame, leg.last().frame));
+    line(
+        out,
+        2,
+        &format!(
+            "{} → {}  via {}, frames {} to {}{file}",
+            leg.peers.client,
+            leg.peers.server,
+            leg.peers.via.as_str(),
+            start.frame,
+            leg.last().frame
+        ),
+    );
     if let Some(request) = &leg.request {
         let head = &request.head;
         line(out, 4, &format!("{} {} {} HTTP/{}", clock(request.start.ts), head.method, head.path, head.common.version.as_str()));
@@ -143,7 +154,9 @@ fn end(end: crate::http::End) -> String {
         End::Broken(Broken::Finished) => "the connection was closed".to_owned(),
         End::Broken(Broken::Reset) => "the connection was reset".to_owned(),
         End::Broken(Broken::Left) => "the asker left".to_owned(),
-        End::Unseen(gap) => format!("not seen ({}, {} bytes)", gap.cause.as_str(), gap.len.map_or_else(|| "unknown".to_owned(), |len| len.to_string())),
+        End::Unseen(gap) => {
+            format!("not seen ({}, {} bytes)", gap.cause.as_str(), gap.len.map_or_else(|| "unknown".to_owned(), |len| len.to_string()))
+        }
     }
 }
 

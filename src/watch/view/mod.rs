@@ -143,7 +143,9 @@ fn typed(state: &State, prompt: &Prompt, width: u16) -> (Line<'static>, u16) {
             Ok(_) => (" filter: ".to_owned(), GOOD, format!("ok, {} pairs  {}", state.items.len(), offers(state, prompt))),
             Err(wrong) => (" filter: ".to_owned(), BAD, format!("not yet: {}", wrong.why)),
         },
-        Kind::Save(scope) => (format!(" save {} pairs to (Tab: others): ", scope.word()), Style::new(), ".ndjson: records, .txt: explained".to_owned()),
+        Kind::Save(scope) => {
+            (format!(" save {} pairs to (Tab: others): ", scope.word()), Style::new(), ".ndjson: records, .txt: explained".to_owned())
+        }
     };
     // The end of a long text is what is being typed.
     let room = usize::from(width).saturating_sub(label.len() + 2).max(8);
@@ -164,8 +166,8 @@ fn offers(state: &State, prompt: &Prompt) -> String {
 /// Keys that matter here.
 fn footer(state: &State, width: u16) -> Line<'static> {
     use Action::{
-        Acknowledge, Back, Compress, Copy, Faults, Filter, Follow, Group, Help, Hide, NextFault, NextView, Open, Pause, Privacy, Quit, Save,
-        Select, Sort, Time,
+        Acknowledge, Back, Compress, Copy, Faults, Filter, Follow, Group, Help, Hide, NextFault, NextView, Open, Pause, Privacy, Quit,
+        Save, Select, Sort, Time,
     };
     let shown: &[Action] = match state.view() {
         View::Overview => &[Help, Open, Faults, Filter, NextFault, Pause, Time, Privacy, Quit],

@@ -104,9 +104,9 @@ fn extent(state: &State) -> String {
     let at_least: u64 = findings.iter().map(|finding| finding.at_least).sum();
     let failing = snapshot.servers.iter().filter(|server| server.hidden() > 0).count() as u64;
     format!(
-        "since {} UTC {} ({}) · {} of {} · {} touched · {}",
-        clock(first),
+        "since {} {} UTC for {} · {} of {} · {} · {}",
         day(first),
+        clock(first).get(..8).unwrap_or_default(),
         span(last.since(first)),
         number(at_least),
         many(snapshot.summary.pairs, "pair"),

@@ -23,7 +23,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let list = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
     if state.items.is_empty() {
         let all = state.snapshot.rows.len();
-        let text = if all > 0 { format!("  none of {} pairs passes the filter (Esc takes it away)", number(all as u64)) } else { "  no pair is judged yet".to_owned() };
+        let text = if all > 0 {
+            format!("  none of {} pairs passes the filter (Esc takes it away)", number(all as u64))
+        } else {
+            "  no pair is judged yet".to_owned()
+        };
         frame.render_widget(Paragraph::new(text).style(DIM), list);
     } else {
         super::list(frame, list, state, View::Requests, state.items.len(), |n| line(&grid, n, state));
@@ -55,7 +59,9 @@ fn line(grid: &Grid, n: usize, state: &State) -> Line<'static> {
         None => Line::default(),
         Some(Item::Group(key, pairs, flagged)) => {
             let name = match key {
-                GroupKey::Server(server) => server.map_or_else(|| "no upstream seen".to_owned(), |server| format!("server {}", who.addr(server))),
+                GroupKey::Server(server) => {
+                    server.map_or_else(|| "no upstream seen".to_owned(), |server| format!("server {}", who.addr(server)))
+                }
                 GroupKey::Client(ip) => format!("client {}", who.ip(*ip)),
                 GroupKey::Token(_, None) => "no credential".to_owned(),
                 GroupKey::Token(_, Some(mark)) => format!("credential tok:{mark:016x}"),

@@ -27,7 +27,9 @@ pub(super) fn table(frame: &mut Frame<'_>, area: Rect, state: &State, view: View
         frame.render_widget(Paragraph::new("  none seen yet").style(DIM), below);
         return;
     }
-    super::list(frame, below, state, view, servers.len(), |n| servers.get(n).map(|server| grid.line(cells(server, state))).unwrap_or_default());
+    super::list(frame, below, state, view, servers.len(), |n| {
+        servers.get(n).map(|server| grid.line(cells(server, state))).unwrap_or_default()
+    });
 }
 
 fn cells(server: &ServerRow, state: &State) -> Vec<(String, Style)> {

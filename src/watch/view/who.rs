@@ -89,14 +89,23 @@ fn hide(word: &str) -> String {
     }
     // `server:10.0.0.7:9001` in a filter.
     match bare.split_once(':') {
-        Some((key, rest)) if key.bytes().all(|byte| byte.is_ascii_lowercase()) && !key.is_empty() && hide(rest) != rest => format!("{key}:{}{tail}", hide(rest)),
+        Some((key, rest)) if key.bytes().all(|byte| byte.is_ascii_lowercase()) && !key.is_empty() && hide(rest) != rest => {
+            format!("{key}:{}{tail}", hide(rest))
+        }
         _ => word.to_owned(),
     }
 }
 
 /// A time as the user wants it told. `before` is the line before.
 pub(super) fn moment(at: Ts, before: Option<Ts>, state: &State) -> String {
-    let signed = |nanos: i64| format!("{}{}.{:03}", if nanos < 0 { '-' } else { '+' }, nanos.unsigned_abs() / 1_000_000_000, nanos.unsigned_abs() / 1_000_000 % 1000);
+    let signed = |nanos: i64| {
+        format!(
+            "{}{}.{:03}",
+            if nanos < 0 { '-' } else { '+' },
+            nanos.unsigned_abs() / 1_000_000_000,
+            nanos.unsigned_abs() / 1_000_000 % 1000
+        )
+    };
     match state.time {
         TimeMode::Clock => clock(at),
         TimeMode::Run => signed(at.since(state.snapshot.summary.first.unwrap_or(at))),
