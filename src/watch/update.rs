@@ -79,7 +79,11 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Open => deeper(state),
         Action::Back => back(state),
-        Action::Filter => state.prompt = Some(Prompt::new(Kind::Filter, &state.filter_text)),
+        Action::Filter => {
+            // What is typed comes beside what holds already.
+            let text = if state.filter_text.is_empty() { String::new() } else { format!("{} ", state.filter_text.trim_end()) };
+            state.prompt = Some(Prompt::new(Kind::Filter, &text));
+        }
         Action::Faults => {
             state.faults = !state.faults;
             state.list();

@@ -60,7 +60,7 @@ pub(super) fn blind(summary: &Summary) -> Vec<String> {
     say(counts.get(Count::TlsConnections).saturating_sub(counts.get(Count::TlsDecrypted)), "TLS connections without keys");
     say(counts.get(Count::CutPackets), "packets cut short");
     let unseen: u64 = summary.unresolved.iter().filter(|(reason, _)| **reason != Reason::ClientLeft).map(|(_, n)| n).sum();
-    say(unseen, "pairs not judged");
+    say(unseen, if unseen == 1 { "pair not judged" } else { "pairs not judged" });
     say(summary.losses.len() as u64, "losses told in Capture");
     all
 }
