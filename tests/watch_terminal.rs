@@ -122,7 +122,11 @@ fn signals_put_the_terminal_back() {
     for signal in ["TERM", "INT", "HUP"] {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
-        let line = format!("sh -c 'echo $$ >{}; exec {} watch captures/p04-concurrent-24.pcap --speed 0.1x'", pid.display(), env!("CARGO_BIN_EXE_gatewitness"));
+        let line = format!(
+            "sh -c 'echo $$ >{}; exec {} watch captures/p04-concurrent-24.pcap --speed 0.1x'",
+            pid.display(),
+            env!("CARGO_BIN_EXE_gatewitness")
+        );
         let Some(tmux) = Tmux::start(80, 24, &line) else { return };
         std::os::unix::fs::symlink(&pid, tmux.path("pid")).unwrap();
         tmux.wait("REPLAY 0.1x");
@@ -149,7 +153,10 @@ fn stopped_and_brought_back() {
 
 #[test]
 fn a_pipe_that_brings_nothing_does_not_hold_it() {
-    let Some(tmux) = Tmux::start(80, 24, &format!("bash -c '{} < <(head -c 3000 captures/p05-fanout-partial.pcap; sleep 30)'", watch("-"))) else { return };
+    let Some(tmux) = Tmux::start(80, 24, &format!("bash -c '{} < <(head -c 3000 captures/p05-fanout-partial.pcap; sleep 30)'", watch("-")))
+    else {
+        return;
+    };
     tmux.wait("Overview");
     let begun = Instant::now();
     tmux.keys(&["q"]);

@@ -122,10 +122,11 @@ fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
     let pair = &judged.pair;
     let column = |server: Addr| 2 + servers.iter().position(|column| column.contains(&server)).unwrap_or(0);
     let mut steps = Vec::new();
+    client(judged, state, &mut steps);
     let mut hidden = 0;
     for link in &pair.up {
         let leg = &link.leg;
-        if !state.full && preparation(leg) && trouble(leg).is_none() {
+        if !state.full && preparation(leg) && (lasting(leg) || trouble(leg).is_none()) {
             hidden += 1;
             continue;
         }
@@ -155,7 +156,6 @@ fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
         let text = format!("{hidden} exchanges that only prepare or end a session are not shown ({key} shows them)");
         steps.push(Step { at, from: 0, to: 0, text, style: DIM, hole: false, under: Vec::new() });
     }
-    client(judged, state, &mut steps);
     steps
 }
 
@@ -170,7 +170,7 @@ fn client(judged: &Judged, state: &State, steps: &mut Vec<Step>) {
     let answered = clean(&words::answered(down, pair.element, "the client")).into_owned();
     let committed = down.response.as_ref().map(|response| response.start).filter(|at| at.ord < down.last().ord);
     if let (Some(at), Some(status)) = (committed, down.status()) {
-        let later = pair.up.iter().filter(|link| link.leg.last().ts > at.ts).count();
+        let later = pair.up.iter().filter(|link| !lasting(&link.leg) && link.leg.last().ts > at.ts).count();
         let under = if later > 0 && status < 300 {
             vec![format!(
                 "◆ {status} is committed here, with {} still to end: nothing they say can change it",
@@ -204,7 +204,7 @@ fn client(judged: &Judged, state: &State, steps: &mut Vec<Step>) {
 /// An exchange of the gateway with a server: asked and answered.
 fn exchange(leg: &Arc<Leg>, element: usize, (from, to): (usize, usize), note: &str, state: &State, steps: &mut Vec<Step>) {
     let asked = clean(&words::asked(leg, element)).into_owned();
-    let bad = trouble(leg).filter(|_| !matches!(leg.asked, Asked::Stream | Asked::EndSession));
+    let bad = trouble(leg).filter(|_| !lasting(leg));
     steps.push(Step {
         at: leg.start(),
         from,
@@ -238,10 +238,14 @@ fn extra(leg: &Leg, state: &State) -> Vec<String> {
     vec![all.join(" · ")]
 }
 
+/// Ends when the session does, however the call went.
+fn lasting(leg: &Leg) -> bool {
+    matches!(leg.asked, Asked::Stream | Asked::EndSession)
+}
+
 fn preparation(leg: &Leg) -> bool {
     let ask = leg.ask().and_then(|ask| ask.method.as_deref());
-    matches!(leg.asked, Asked::Stream | Asked::EndSession)
-        || ask.is_some_and(|method| method == "initialize" || method == "server/discover" || method.starts_with("notifications/"))
+    lasting(leg) || ask.is_some_and(|method| method == "initialize" || method == "server/discover" || method.starts_with("notifications/"))
 }
 
 /// A line with lifelines and an arrow, or a note from the first column on.
