@@ -16,6 +16,9 @@ impl Correlator {
     pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, others: Vec<Other>) -> Option<Pair> {
         let down = Arc::new(self.legs.get(&key.1)?.clone());
         let request = self.requests.get(&key)?.clone();
+        for visit in self.requests.visits(&key) {
+            self.weighed.borrow_mut().remove(&visit);
+        }
         self.requests.remove(&key, &down);
         self.due.remove(&key);
         let rival = self.rival(&links);
@@ -33,12 +36,14 @@ impl Correlator {
                 authorization.extend(legs.into_iter().cloned().map(Arc::new));
             } else {
                 let because = because(&placed);
+                let against: Vec<Mark> = placed.marks.iter().filter(|mark| mark.weight < 0.0).copied().collect();
                 up.extend(legs.into_iter().map(|leg| Link {
                     leg: Arc::new(leg.clone()),
                     group,
                     visit: visit.id.0,
                     score: placed.score,
                     because: because.clone(),
+                    against: against.clone(),
                 }));
                 conduits.extend(visit.conduit.clone());
             }
@@ -85,6 +90,7 @@ impl Correlator {
         let visit = self.visits.take(id)?;
         self.starts.remove(&(visit.start.ts, id));
         self.stale.remove(&id);
+        self.weighed.borrow_mut().remove(&id);
         for key in self.parents_of.remove(&id).unwrap_or_default() {
             self.requests.unlink(&key, id);
         }

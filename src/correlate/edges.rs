@@ -22,7 +22,7 @@ pub(super) struct Edge {
     pub weight: f64,
 }
 
-/// Edges by visit, for as long as nothing changes.
+/// Edges by visit, for as long as no more is known of either side.
 pub(super) type Weighed = HashMap<VisitId, Rc<[Edge]>, Hasher>;
 
 impl Correlator {
@@ -34,6 +34,7 @@ impl Correlator {
         while let Some(id) = self.stale.pop_first() {
             let Some(visit) = self.visits.open.get(&id) else { continue };
             let found = self.parents(visit);
+            self.weighed.borrow_mut().remove(&id);
             let before = self.parents_of.remove(&id).unwrap_or_default();
             for key in before {
                 self.requests.unlink(&key, id);
@@ -43,6 +44,20 @@ impl Correlator {
             }
             self.watch(id, &found);
             self.parents_of.insert(id, found);
+        }
+    }
+
+    /// More is known of an exchange: what it weighs has to be looked at again.
+    pub(super) fn changed(&mut self, id: ExId) {
+        let mut weighed = self.weighed.borrow_mut();
+        if let Some(visit) = self.visits.of(id) {
+            weighed.remove(&visit);
+        }
+        let Some(leg) = self.legs.get(&id) else { return };
+        for key in self.requests.of_exchange(leg.start(), id) {
+            self.requests.visits(&key).for_each(|visit| {
+                weighed.remove(&visit);
+            });
         }
     }
 
@@ -103,16 +118,24 @@ impl Correlator {
     }
 
     fn may(&self, key: &Key, visit: &Visit) -> bool {
-        self.requests.get(key).is_some_and(|request| {
-            request.may_cause(visit.start.ts, LINGER) && (visit.errand || self.roles.leads(request.gateway, visit.server))
-        })
+        self.requests.get(key).is_some_and(|request| request.may_cause(visit.start.ts, LINGER) && self.leads(request, visit))
+    }
+
+    /// Whether a request's gateway may have made a visit.
+    fn leads(&self, request: &Request, visit: &Visit) -> bool {
+        if !visit.errand {
+            return self.roles.leads(request.gateway, visit.server);
+        }
+        // Clients sign in too: an errand is the gateway's only where its host runs it.
+        let first = visit.legs.first().and_then(|id| self.legs.get(id));
+        visit.server != request.gateway && first.is_some_and(|leg| self.roles.of_host(request.gateway, &leg.peers))
     }
 
     fn edge(&self, key: &Key, visit: &Visit, legs: &[&Leg]) -> Option<Edge> {
         let (request, down) = (self.requests.get(key)?, self.legs.get(&key.1)?);
         let marks = self.learned.weigh(request, down, visit, legs, &self.requests);
         let lie = Lie::of(request, visit, legs);
-        let pace = if std::env::var("NOPACE").is_ok() { 0.0 } else { self.learned.paces.weight(request.gateway, visit.voice, lie) };
+        let pace = self.learned.paces.weight(request.gateway, visit.voice, lie);
         let weight = marks.iter().map(|mark| mark.weight).sum::<f64>() + pace;
         Some(Edge { key: *key, marks, lie, weight })
     }

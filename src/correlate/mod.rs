@@ -13,6 +13,7 @@ mod edges;
 mod evidence;
 mod exchanged;
 mod leg;
+mod names;
 mod pace;
 mod pair;
 mod request;
@@ -37,6 +38,8 @@ use requests::{Key, Requests};
 use roles::Roles;
 use visit::{Hasher, VisitId, Visits};
 
+pub(crate) use evidence::route_mark;
+pub(crate) use names::endings;
 pub(crate) use request::{answer_to, ask_of, lists};
 pub(crate) use solve::is_background;
 pub(crate) use visit::is_operation;
@@ -70,7 +73,7 @@ pub struct Correlator {
     parents_of: BTreeMap<VisitId, Vec<Key>>,
     /// The state of what is known of roles when candidates were last sought.
     epoch: u64,
-    /// What speaks for them, for as long as one pair is being closed.
+    /// What speaks for them, for as long as no more is known.
     weighed: RefCell<edges::Weighed>,
     limits: Limits,
     now: Ts,
@@ -121,20 +124,25 @@ impl Correlator {
                     if leg.request.is_none() {
                         self.blind_spot(id);
                     }
+                    self.changed(id);
                 }
             }
             Seen::Answered(id, answer) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
-                    if self.roles.role(leg.peers.server).upstream {
-                        self.learned.list(leg.peers.server, &answer);
+                    leg.answer(*answer);
+                    if let Some(Some(names)) = leg.names.last()
+                        && self.roles.role(leg.peers.server).upstream
+                    {
+                        self.learned.list(leg.peers.server, names);
                     }
-                    leg.answers.push(*answer);
                     self.visits.learn(leg);
+                    self.changed(id);
                 }
             }
             Seen::Done(id, answered) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.done = Some(answered);
+                    self.changed(id);
                     let ended = self.done(id);
                     self.settle_one(ended, out);
                     self.settle_flushed(out);
@@ -211,6 +219,11 @@ impl Correlator {
         if !readable {
             return;
         }
+        if self.legs.get(&id).is_some_and(|leg| leg.asked == Asked::Authorization) {
+            // An authorization server is nobody's upstream: its role need not be found.
+            self.route(id);
+            return;
+        }
         self.undecided.entry(server).or_default().push(id);
         if self.roles.role(server).known() {
             self.flush();
@@ -267,8 +280,8 @@ impl Correlator {
                 self.starts.insert((visit.start.ts, visit.id));
                 self.stale.insert(visit.id);
             }
-            for answer in &leg.answers {
-                self.learned.list(leg.peers.server, answer);
+            for names in leg.names.iter().flatten() {
+                self.learned.list(leg.peers.server, names);
             }
         }
     }
