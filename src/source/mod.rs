@@ -5,6 +5,8 @@ mod clock;
 mod codec;
 mod drops;
 mod file;
+#[cfg(feature = "live")]
+pub mod host;
 mod input;
 pub mod live;
 mod merge;

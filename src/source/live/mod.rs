@@ -7,10 +7,12 @@ mod capture;
 #[cfg(feature = "live")]
 mod device;
 mod feed;
+#[cfg(feature = "live")]
 mod namespace;
 
 pub use batch::{Batch, Caught};
 #[cfg(feature = "live")]
 pub use capture::{Capture, Error, start};
 pub use feed::{Event, Feed, Inlet, Refused, now};
+#[cfg(feature = "live")]
 pub use namespace::{Namespace, NoNamespace, containers};
