@@ -18,6 +18,7 @@ pub mod capfile;
 pub mod cli;
 pub mod correlate;
 pub mod http;
+pub mod live;
 pub mod mcp;
 pub mod packet;
 pub mod pipeline;

@@ -17,8 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("verdict", &["base", "tcp", "http", "mcp", "correlate"]),
     ("pipeline", &["base", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict"]),
     ("source", &["base", "capfile"]),
+    ("live", &["base", "capfile", "packet", "pipeline", "source"]),
     ("report", &["base", "capfile", "tcp", "http", "mcp", "correlate", "verdict", "pipeline"]),
-    ("cli", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline", "source", "report"]),
+    ("cli", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline", "source", "live", "report"]),
 ];
 
 /// What the pure rooms never name: clocks, files, sockets, threads, the environment.

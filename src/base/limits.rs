@@ -92,4 +92,8 @@ limits! {
     tap_calls_per_second: 100_000 "calls", at "the probes are taken off";
     /// Connections whose plaintext is read at OpenSSL's calls.
     tapped_connections: 16_384 "connections", at "the one longest silent is closed as evicted";
+    /// Memory of captured packets that wait to be judged, live.
+    live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
+    /// Batches of packets and other news that wait to be judged, live.
+    live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
 }

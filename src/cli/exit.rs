@@ -67,6 +67,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Something that counts was found.
+    #[cfg(feature = "live")]
+    pub(super) fn found(&self) -> bool {
+        self.found.get()
+    }
+
     /// Nothing more can be written: going on is of no use.
     pub(super) fn unwritable(&self) -> bool {
         self.unwritable.get()

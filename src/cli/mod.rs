@@ -2,12 +2,16 @@
 //! judged or laid out: it only wires the rooms that do.
 
 mod args;
+#[cfg(feature = "live")]
+mod attach;
 mod completions;
 mod config;
 mod exchanges;
 mod exit;
 mod key;
 mod keylogs;
+#[cfg(feature = "live")]
+mod live;
 mod man;
 mod meter;
 mod output;
@@ -45,6 +49,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Replay>),
+    #[cfg(feature = "live")]
+    Live(Box<live::Live>),
     Exchanges(exchanges::Exchanges),
     Completions(completions::Completions),
     Man(man::Man),
@@ -54,6 +60,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Live(command) => command.run(),
         Command::Exchanges(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

@@ -31,8 +31,9 @@ pub(super) struct Settings {
 /// Carries it out.
 pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain } = plan;
-    let settings = Settings { limits: Limits::default(), keyer: key::keyer(reading.fingerprint_key.as_deref())?, gateways, stall_after };
-    let opened = wiring::open(&reading.captures, &reading.keylog, &settings.limits)?;
+    let settings =
+        Settings { limits: Limits::default(), keyer: key::keyer(reading.keys.fingerprint_key.as_deref())?, gateways, stall_after };
+    let opened = wiring::open(&reading.captures, &reading.keys.keylog, &settings.limits)?;
     let shape = Shape { only_findings, files: opened.files(), exchanges };
     let mut report = output::open(&showing, &reading.captures, shape, explain)?;
     let mut meter = Meter::start()?;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Leg;
+use super::requests::Key;
 use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::http::{Broken, End};
 use crate::mcp::{Ask, Asked, ListKind, Outcome};
@@ -20,6 +21,10 @@ pub(super) struct Request {
     pub left: bool,
     /// The request itself was not seen: when it began is unknown, and so is what it caused.
     pub unseen: bool,
+    /// Another request that has to end before this one's pair can be told.
+    pub waits_for: Option<Key>,
+    /// Not to be looked at before.
+    pub look_at: Ts,
 }
 
 impl Request {

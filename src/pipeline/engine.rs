@@ -11,7 +11,7 @@ use crate::mcp::{Joiner, Seen};
 use crate::packet::{Decoder, Frame, Sight, Sightings};
 use crate::tcp::Table;
 use crate::tls::KeyLog;
-use crate::verdict::{Findings, Judge, Verdict};
+use crate::verdict::{Finding, Findings, Judge, Verdict};
 
 /// What a run may be told.
 #[derive(Clone)]
@@ -155,6 +155,21 @@ impl<O: Output> Engine<O> {
     /// Packets were lost before they reached the capture.
     pub fn dropped(&mut self, packets: u64) {
         self.counts.add(Count::KernelDrops, packets);
+    }
+
+    /// Packets were captured and dropped, because they came faster than they could be judged.
+    pub fn overloaded(&mut self, packets: u64) {
+        self.counts.add(Count::OwnDrops, packets);
+    }
+
+    /// Who gets the results, to be spoken to while the run goes on.
+    pub fn out(&mut self) -> &mut O {
+        &mut self.ordered.out
+    }
+
+    /// The findings as they stand, in order of their first pair.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.ordered.findings.all()
     }
 
     /// Something else could not be read.

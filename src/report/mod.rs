@@ -14,7 +14,7 @@ mod tests;
 
 pub use json::Json;
 pub use ndjson::Ndjson;
-pub use text::{Lines, Text};
+pub use text::{Lines, Live, Text};
 
 use std::io;
 
@@ -25,6 +25,8 @@ use crate::pipeline::{Output, Summary};
 pub trait Report: Output {
     /// The run is over: the last words, then everything is flushed.
     fn finish(&mut self, summary: &Summary) -> io::Result<()>;
+    /// A live run goes on: what was held back is shown.
+    fn flush(&mut self) {}
     /// Nothing more can be written (the reader has gone): going on is of no use.
     fn failed(&self) -> bool;
 }

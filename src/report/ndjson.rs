@@ -66,6 +66,10 @@ impl<W: Write> Report for Ndjson<W> {
         self.sink.finish()
     }
 
+    fn flush(&mut self) {
+        self.sink.flush();
+    }
+
     fn failed(&self) -> bool {
         self.sink.failed()
     }
