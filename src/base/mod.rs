@@ -6,6 +6,7 @@ mod fingerprint;
 mod ids;
 mod limits;
 mod loss;
+mod plain;
 mod time;
 
 pub use addr::Addr;
@@ -13,5 +14,6 @@ pub use counts::{Count, Counts};
 pub use fingerprint::{Fingerprint, Keyer};
 pub use ids::{ConnId, Dir, ExId, Via};
 pub use limits::Limits;
+pub use plain::{Plain, PlainId, Word};
 pub use loss::{Cause, Gap};
 pub use time::{Stamp, Ts};

@@ -15,6 +15,7 @@ mod live;
 mod man;
 mod meter;
 mod output;
+mod plaintext;
 mod replay;
 mod run;
 mod wiring;

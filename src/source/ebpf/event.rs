@@ -1,21 +1,12 @@
 //! What the kernel's side puts into the ring, as words. Mirrors `struct head` of `ssl.bpf.c`.
 
-/// A connection: OpenSSL's pointer in a process, and which use of that pointer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// The process.
-    pub pid: u32,
-    /// The pointer.
-    pub ssl: u64,
-    /// When this use of it was first seen.
-    pub gen_: u64,
-}
+use crate::base::PlainId;
 
 /// One call, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// Whose.
-    pub key: Key,
+    pub key: PlainId,
     /// When the call began, nanoseconds of the monotonic clock.
     pub began: i64,
     /// When it returned.
@@ -77,7 +68,7 @@ impl Event<'_> {
             6 => What::Freed { written: off, read: extra },
             _ => return None,
         };
-        let key = Key { pid: u32_at(48)?, ssl: u64_at(16)?, gen_: u64_at(24)? };
+        let key = PlainId { pid: u32_at(48)?, ssl: u64_at(16)?, generation: u64_at(24)? };
         Some(Event { key, began: time(8)?, returned: time(0)?, born: born != 0, what })
     }
 }
@@ -108,7 +99,7 @@ mod tests {
     fn events_are_read_as_the_kernel_wrote_them() {
         let data = raw(1, 0, 0, b"GET / HTTP/1.1");
         let event = Event::read(&data).unwrap();
-        assert_eq!((event.key, event.began, event.returned, event.born), (Key { pid: 42, ssl: 0x1000, gen_: 3 }, 5, 7, true));
+        assert_eq!((event.key, event.began, event.returned, event.born), (PlainId { pid: 42, ssl: 0x1000, generation: 3 }, 5, 7, true));
         assert_eq!(event.what, What::Data { written: true, off: 99, len: 14, bytes: Some(b"GET / HTTP/1.1") });
         assert_eq!(Event::read(&raw(6, 2, 0, b"")).unwrap().what, What::Freed { written: 99, read: 11 });
         assert_eq!(Event::read(&raw(1, 1, 1, b"xy")).unwrap().what, What::Data { written: false, off: 99, len: 2, bytes: None });

@@ -34,4 +34,6 @@ pub struct Blind {
     pub program: String,
     /// Why it can't be seen.
     pub why: String,
+    /// That may change as long as it runs.
+    pub passing: bool,
 }

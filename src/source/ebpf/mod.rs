@@ -13,13 +13,15 @@ mod kernel;
 mod library;
 mod object;
 mod process;
+mod reader;
 #[allow(unsafe_code)]
 mod sys;
 mod tap;
 
 pub use choice::Choice;
-pub use event::{Event, Key, What};
+pub use event::{Event, What};
 pub use health::{Blind, Health};
 pub use kernel::{Safety, safety};
 pub use process::Process;
+pub use reader::Running;
 pub use tap::{Error, Tap};

@@ -197,8 +197,18 @@ impl Tap {
         for process in self.chosen.watched.clone() {
             self.look_at(&process)?;
         }
+        // A program that does not run yet may be over before it is looked at: the libraries of the system are probed for it beforehand.
+        if !self.chosen.exes.is_empty() {
+            for file in Mapped::of_system() {
+                if !self.files.contains_key(&file.id)
+                    && let Some(looked) = self.probe(&Process { pid: std::process::id(), start: 0, command: Vec::new() }, &file)?
+                {
+                    self.files.insert(file.id, looked);
+                }
+            }
+        }
         let alive: BTreeSet<(u32, u64)> = self.chosen.watched.iter().map(|process| (process.pid, process.start)).collect();
-        self.blind.retain(|process, blind| blind.is_some() || alive.contains(process));
+        self.blind.retain(|process, blind| blind.as_ref().is_some_and(|blind| !blind.passing) || alive.contains(process));
         Ok(())
     }
 
@@ -216,8 +226,10 @@ impl Tap {
         let mut seen = false;
         for file in &mapped {
             if !self.files.contains_key(&file.id) {
-                let looked = self.probe(process, file)?;
-                self.files.insert(file.id, looked);
+                // A file that could not be looked at this time may be the next.
+                if let Some(looked) = self.probe(process, file)? {
+                    self.files.insert(file.id, looked);
+                }
             }
             seen |= matches!(self.files.get(&file.id), Some(Looked::Probed(..)));
         }
@@ -225,31 +237,33 @@ impl Tap {
         if !self.blind.contains_key(&(process.pid, process.start)) {
             let why = unseen(&mapped, seen);
             self.blind.insert((process.pid, process.start), why.map(|why| blind(process, why)));
+        } else if seen && let Some(known) = self.blind.get_mut(&(process.pid, process.start)) {
+            known.take_if(|blind| blind.passing);
         }
         Ok(())
     }
 
-    fn probe(&mut self, process: &Process, mapped: &Mapped) -> Result<Looked, Error> {
+    fn probe(&mut self, process: &Process, mapped: &Mapped) -> Result<Option<Looked>, Error> {
         let (path, file) = match mapped.open() {
             Ok(open) => open,
-            Err(_) if self.is_gone(process.pid) => return Ok(Looked::Nothing),
+            Err(_) if self.is_gone(process.pid) => return Ok(None),
             Err(error) => {
                 let why = format!(
                     "{} cannot be opened ({error}): CAP_SYS_PTRACE, with CAP_CHECKPOINT_RESTORE and CAP_DAC_READ_SEARCH for deleted files",
                     mapped.name
                 );
                 self.blind.insert((process.pid, process.start), Some(blind(process, why)));
-                return Ok(Looked::Nothing);
+                return Ok(None);
             }
         };
-        let Ok(found) = library::look(file) else { return Ok(Looked::Nothing) };
+        let Ok(found) = library::look(file) else { return Ok(None) };
         if found.probes.is_empty() {
-            return Ok(Looked::Nothing);
+            return Ok(Some(Looked::Nothing));
         }
         match self.object.attach(&path, &found.probes) {
-            Ok(links) if found.is_tls => Ok(Looked::Probed(mapped.name.clone(), links)),
-            Ok(links) => Ok(Looked::Random(links)),
-            Err(_) if self.is_gone(process.pid) => Ok(Looked::Nothing),
+            Ok(links) if found.is_tls => Ok(Some(Looked::Probed(mapped.name.clone(), links))),
+            Ok(links) => Ok(Some(Looked::Random(links))),
+            Err(_) if self.is_gone(process.pid) => Ok(None),
             Err(error) => Err(Error::Refused { what: attach_hint(&error, self.object.way()), error: format!("{}: {error}", mapped.name) }),
         }
     }
@@ -273,11 +287,12 @@ fn unseen(mapped: &[Mapped], seen: bool) -> Option<String> {
             return Some(format!("{} holds {other}: only OpenSSL with symbols can be seen", file.name));
         }
     }
-    (!seen).then(|| "no OpenSSL was found in it (it may load one later)".to_owned())
+    (!seen).then(|| NOT_YET.to_owned())
 }
 
 fn blind(process: &Process, why: String) -> Blind {
-    Blind { pid: process.pid, program: process.command.first().cloned().unwrap_or_default(), why }
+    let passing = why == NOT_YET;
+    Blind { pid: process.pid, program: process.command.first().cloned().unwrap_or_default(), why, passing }
 }
 
 /// What the kernel's refusal to load means.
@@ -319,6 +334,7 @@ fn attach_hint(error: &io::Error, way: &str) -> String {
     }
 }
 
+const NOT_YET: &str = "no OpenSSL was found in it (it may load one later)";
 /// How often processes are looked at.
 const EVERY: Duration = Duration::from_millis(1000);
 /// Seconds above the budget after which the probes go.

@@ -8,9 +8,11 @@ mod capture;
 mod device;
 mod feed;
 mod namespace;
+mod told;
 
 pub use batch::{Batch, Caught};
 #[cfg(feature = "live")]
 pub use capture::{Capture, Error, start};
 pub use feed::{Event, Feed, Inlet, Refused, now};
 pub use namespace::{Namespace, NoNamespace, containers};
+pub use told::Told;
