@@ -14,6 +14,6 @@ pub use counts::{Count, Counts};
 pub use fingerprint::{Fingerprint, Keyer};
 pub use ids::{ConnId, Dir, ExId, Via};
 pub use limits::Limits;
-pub use plain::{Plain, PlainId, Word};
 pub use loss::{Cause, Gap};
+pub use plain::{Plain, PlainId, Word};
 pub use time::{Stamp, Ts};

@@ -58,7 +58,13 @@ impl Config {
         let text = fs::read_to_string(path).with_context(|| format!("{}: the configuration cannot be read", path.display()))?;
         let mut config = Config::parse(&text).with_context(|| format!("{}: the configuration is not understood", path.display()))?;
         let here = path.parent().unwrap_or(Path::new(""));
-        let paths = config.keylog.iter_mut().chain(&mut config.tls_exe).chain(&mut config.fingerprint_key).chain(&mut config.output).chain(&mut config.record);
+        let paths = config
+            .keylog
+            .iter_mut()
+            .chain(&mut config.tls_exe)
+            .chain(&mut config.fingerprint_key)
+            .chain(&mut config.output)
+            .chain(&mut config.record);
         paths.for_each(|path| *path = here.join(&path));
         Ok(config)
     }

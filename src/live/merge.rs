@@ -77,7 +77,8 @@ impl Merge {
             Event::Packets(batch) => (batch.get(at).map(|caught| with(Next::Packet(n, batch.link, caught))), batch.len()),
             Event::Plain(told) => {
                 let len = told.len();
-                let word = told.get_mut(at).map(|told| (std::mem::replace(&mut told.plain.word, Word::Gone), told.plain.id, told.plain.born));
+                let word =
+                    told.get_mut(at).map(|told| (std::mem::replace(&mut told.plain.word, Word::Gone), told.plain.id, told.plain.born));
                 (word.map(|(word, id, born)| with(Next::Plain(Plain { id, born, word }, ts))), len)
             }
             _ => return None,

@@ -160,20 +160,17 @@ impl Taps {
         }
         to.desk.counts.bump(Count::TappedConnections);
         let nowhere = Addr::unseen("");
-        let conn =
-            Conn { id: ConnId(at.ord), slot: usize::MAX, a: nowhere, b: nowhere, opener_known: false, opened: at, aliases: Default::default() };
-        let stream = Stream::plain(&conn);
-        let mut tap = Tap {
-            conn,
-            stream,
-            next: [0; 2],
-            name: None,
-            addressed: false,
-            muted: false,
-            tie: None,
-            closed: None,
-            last: at.ts,
+        let conn = Conn {
+            id: ConnId(at.ord),
+            slot: usize::MAX,
+            a: nowhere,
+            b: nowhere,
+            opener_known: false,
+            opened: at,
+            aliases: Default::default(),
         };
+        let stream = Stream::plain(&conn);
+        let mut tap = Tap { conn, stream, next: [0; 2], name: None, addressed: false, muted: false, tie: None, closed: None, last: at.ts };
         tap.say(StreamEvent::Opened, to);
         if !born {
             for dir in [Dir::AtoB, Dir::BtoA] {

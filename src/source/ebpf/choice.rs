@@ -147,7 +147,9 @@ mod tests {
     #[test]
     fn containers_are_found_in_control_groups_of_all_makers() {
         let id = "8c1f0a7be0d14d9b8f8f6d5f0f6f3c1a".repeat(2);
-        for path in [format!("/docker/{id}"), format!("/system.slice/docker-{id}.scope"), format!("/kubepods/pod1/cri-containerd-{id}.scope")] {
+        for path in
+            [format!("/docker/{id}"), format!("/system.slice/docker-{id}.scope"), format!("/kubepods/pod1/cri-containerd-{id}.scope")]
+        {
             assert!(is_of(&path, &id[..12]) && is_of(&path, &id), "{path}");
             assert!(!is_of(&path, "7be0d14d9b8f") && !is_of(&path, "8c1"), "{path}");
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use procfs::process::{FDTarget, MMPermissions, MMapPath};
 
@@ -38,13 +38,14 @@ impl Mapped {
         let folders = [format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH), "/usr/lib64".to_owned(), "/usr/lib".to_owned()];
         let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
         let named = |name: &str| ["libssl.so.", "libcrypto.so."].iter().any(|begin| name.starts_with(begin));
-        let found = entries.filter(|entry| named(&entry.file_name().to_string_lossy())).filter_map(|entry| {
-            let path = entry.path();
-            let file = std::fs::metadata(&path).ok()?;
-            let id = (u64::from(rustix::fs::major(file.dev())) << 32 | u64::from(rustix::fs::minor(file.dev())), file.ino());
-            Some(Mapped { id, name: path.display().to_string(), ways: vec![path] })
-        });
-        found.collect()
+        entries.filter(|entry| named(&entry.file_name().to_string_lossy())).filter_map(|entry| Mapped::at(&entry.path())).collect()
+    }
+
+    /// A file that may be mapped later.
+    pub(super) fn at(path: &Path) -> Option<Mapped> {
+        let file = std::fs::metadata(path).ok()?;
+        let device = u64::from(rustix::fs::major(file.dev())) << 32 | u64::from(rustix::fs::minor(file.dev()));
+        Some(Mapped { id: (device, file.ino()), name: path.display().to_string(), ways: vec![path.to_owned()] })
     }
 
     /// Opens it by the first way that works.

@@ -165,7 +165,8 @@ impl Reader {
             self.say("tls-dropped", String::new(), detail);
         }
         if health.faults + health.cut_bytes > 0 {
-            let detail = format!("{} buffers could not be read, {} bytes lay beyond 1 MiB of a call: holes", health.faults, health.cut_bytes);
+            let detail =
+                format!("{} buffers could not be read, {} bytes lay beyond 1 MiB of a call: holes", health.faults, health.cut_bytes);
             self.say("tls-dropped", String::new(), detail);
         }
         if let Some(why) = &health.detached {

@@ -197,11 +197,13 @@ impl Tap {
         for process in self.chosen.watched.clone() {
             self.look_at(&process)?;
         }
-        // A program that does not run yet may be over before it is looked at: the libraries of the system are probed for it beforehand.
-        if !self.chosen.exes.is_empty() {
-            for file in Mapped::of_system() {
+        // A program that does not run yet may be over before it is looked at: it and the system's libraries are probed beforehand.
+        if !self.choice.exes.is_empty() {
+            let own = Process { pid: std::process::id(), start: 0, command: Vec::new() };
+            let exes: Vec<Mapped> = self.choice.exes.iter().filter_map(|path| Mapped::at(path)).collect();
+            for file in exes.into_iter().chain(Mapped::of_system()) {
                 if !self.files.contains_key(&file.id)
-                    && let Some(looked) = self.probe(&Process { pid: std::process::id(), start: 0, command: Vec::new() }, &file)?
+                    && let Some(looked) = self.probe(&own, &file)?
                 {
                     self.files.insert(file.id, looked);
                 }
@@ -246,7 +248,8 @@ impl Tap {
     fn probe(&mut self, process: &Process, mapped: &Mapped) -> Result<Option<Looked>, Error> {
         let (path, file) = match mapped.open() {
             Ok(open) => open,
-            Err(_) if self.is_gone(process.pid) => return Ok(None),
+            // The process has ended, or taken the mapping back: so some do when they start.
+            Err(error) if error.kind() == io::ErrorKind::NotFound || self.is_gone(process.pid) => return Ok(None),
             Err(error) => {
                 let why = format!(
                     "{} cannot be opened ({error}): CAP_SYS_PTRACE, with CAP_CHECKPOINT_RESTORE and CAP_DAC_READ_SEARCH for deleted files",
@@ -263,7 +266,8 @@ impl Tap {
         match self.object.attach(&path, &found.probes) {
             Ok(links) if found.is_tls => Ok(Some(Looked::Probed(mapped.name.clone(), links))),
             Ok(links) => Ok(Some(Looked::Random(links))),
-            Err(_) if self.is_gone(process.pid) => Ok(None),
+            // It ended between two looks; it may still wait to be buried.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) || error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::Refused { what: attach_hint(&error, self.object.way()), error: format!("{}: {error}", mapped.name) }),
         }
     }
@@ -272,7 +276,8 @@ impl Tap {
 /// Why the TLS of a process can't be seen, if so.
 fn unseen(mapped: &[Mapped], seen: bool) -> Option<String> {
     let names = |part: &str| mapped.iter().find(|file| file.name.contains(part)).map(|file| file.name.clone());
-    for (part, what) in [("/libgnutls.so", "GnuTLS"), ("/libnss3.so", "NSS"), ("/libmbedtls.so", "Mbed TLS"), ("/libwolfssl.so", "wolfSSL")] {
+    for (part, what) in [("/libgnutls.so", "GnuTLS"), ("/libnss3.so", "NSS"), ("/libmbedtls.so", "Mbed TLS"), ("/libwolfssl.so", "wolfSSL")]
+    {
         if let Some(name) = names(part).filter(|_| !seen) {
             return Some(format!("it uses {what} ({name}): only OpenSSL can be seen"));
         }
@@ -329,7 +334,9 @@ fn attach_hint(error: &io::Error, way: &str) -> String {
              CAP_PERFMON are enough"
                 .to_owned()
         }
-        (io::ErrorKind::PermissionDenied, _) => "the file cannot be reached: CAP_SYS_PTRACE is needed for processes of other users".to_owned(),
+        (io::ErrorKind::PermissionDenied, _) => {
+            "the file cannot be reached: CAP_SYS_PTRACE is needed for processes of other users".to_owned()
+        }
         _ => "a probe cannot be set".to_owned(),
     }
 }
