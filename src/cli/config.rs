@@ -38,6 +38,7 @@ pub(super) struct Config {
     #[serde(deserialize_with = "bytes")]
     pub(super) record_size: Option<u64>,
     pub(super) record_files: Option<usize>,
+    pub(super) heartbeat: Option<f64>,
     pub(super) duration: Option<f64>,
     pub(super) max_packets: Option<u64>,
     pub(super) once: bool,
@@ -71,7 +72,7 @@ impl Config {
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
-        for (name, value) in [("stall-after", config.stall_after), ("duration", config.duration)] {
+        for (name, value) in [("stall-after", config.stall_after), ("duration", config.duration), ("heartbeat", config.heartbeat)] {
             value.map_or(Ok(0.0), |value| seconds(&value.to_string())).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         }
         Ok(config)

@@ -16,7 +16,8 @@ use super::{key, output};
 use crate::base::Limits;
 use crate::live::{Tally, attend};
 use crate::pipeline::{Engine, Options};
-use crate::report::Shape;
+use crate::report::{Beat, Shape};
+use crate::source::live::now;
 
 /// Watch this host's traffic and tell hidden upstream failures as they happen
 #[derive(Clone, Debug, Args)]
@@ -41,6 +42,10 @@ pub(super) struct Live {
     #[arg(long, value_name = "WHAT", hide_possible_values = true, help_heading = "Showing", value_parser = clap::value_parser!(Only))]
     only: Option<Only>,
 
+    /// Tell with `--format ndjson` so often that the run goes on, and what it lost [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Showing")]
+    heartbeat: Option<f64>,
+
     /// End after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Ending")]
     duration: Option<f64>,
@@ -63,6 +68,7 @@ impl Live {
         let showing = self.showing.or(&config);
         let only_findings = self.only.or(config.only).is_some();
         let duration = self.duration.or(config.duration).map(Duration::from_secs_f64);
+        let heartbeat = Duration::from_secs_f64(self.heartbeat.or(config.heartbeat).unwrap_or(HEARTBEAT));
         let max_packets = self.max_packets.or(config.max_packets).unwrap_or(u64::MAX);
         let once = self.once || config.once;
 
@@ -84,8 +90,14 @@ impl Live {
 
         let started = Instant::now();
         let mut looked = started;
+        let mut beaten = started;
         let tally = attend(&mut engine, &feed, recorder.as_mut(), |engine, tally| {
             followed.read(|text| engine.secrets(text));
+            if beaten.elapsed() >= heartbeat {
+                beaten = Instant::now();
+                let Tally { received, kernel, own, .. } = *tally;
+                engine.out().report.beat(&Beat { at: now(), received, kernel_drops: kernel, own_drops: own });
+            }
             engine.out().report.flush();
             if looked.elapsed() > Duration::from_millis(500) {
                 looked = Instant::now();
@@ -120,6 +132,8 @@ fn say(tally: &Tally) {
         eprintln!("{} packets passed over, because they came faster than they could be judged", tally.own);
     }
 }
+
+const HEARTBEAT: f64 = 60.0;
 
 const LONG_ABOUT: &str = "\
 Watch this host's traffic and tell hidden upstream failures as they happen.

@@ -6,6 +6,8 @@ mod args;
 mod attach;
 mod completions;
 mod config;
+#[cfg(feature = "live")]
+mod doctor;
 mod exchanges;
 mod exit;
 mod key;
@@ -52,6 +54,8 @@ enum Command {
     Replay(Box<replay::Replay>),
     #[cfg(feature = "live")]
     Live(Box<live::Live>),
+    #[cfg(feature = "live")]
+    Doctor(doctor::Doctor),
     Exchanges(exchanges::Exchanges),
     Completions(completions::Completions),
     Man(man::Man),
@@ -63,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Replay(command) => command.run(),
         #[cfg(feature = "live")]
         Command::Live(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Doctor(command) => command.run(),
         Command::Exchanges(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

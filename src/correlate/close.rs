@@ -16,6 +16,9 @@ impl Correlator {
     pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, others: Vec<Other>) -> Option<Pair> {
         let down = Arc::new(self.legs.get(&key.1)?.clone());
         let request = self.requests.get(&key)?.clone();
+        for visit in self.requests.visits(&key) {
+            self.weighed.borrow_mut().remove(&visit);
+        }
         self.requests.remove(&key, &down);
         self.due.remove(&key);
         let rival = self.rival(&links);
@@ -85,6 +88,7 @@ impl Correlator {
         let visit = self.visits.take(id)?;
         self.starts.remove(&(visit.start.ts, id));
         self.stale.remove(&id);
+        self.weighed.borrow_mut().remove(&id);
         for key in self.parents_of.remove(&id).unwrap_or_default() {
             self.requests.unlink(&key, id);
         }

@@ -57,7 +57,6 @@ impl Correlator {
     /// alone, as soon as nobody still waits for what it may have caused.
     pub(super) fn close(&mut self, key: Key, force: bool, out: &mut Vec<Pair>) {
         self.refresh();
-        self.weighed.borrow_mut().clear();
         let solved = match self.component(key, force) {
             Ok(component) => self.solve(&component, None, force, out),
             Err(_) => match self.neighbourhood(key, force) {

@@ -22,7 +22,7 @@ pub(super) struct Edge {
     pub weight: f64,
 }
 
-/// Edges by visit, for as long as nothing changes.
+/// Edges by visit, for as long as no more is known of either side.
 pub(super) type Weighed = HashMap<VisitId, Rc<[Edge]>, Hasher>;
 
 impl Correlator {
@@ -34,6 +34,7 @@ impl Correlator {
         while let Some(id) = self.stale.pop_first() {
             let Some(visit) = self.visits.open.get(&id) else { continue };
             let found = self.parents(visit);
+            self.weighed.borrow_mut().remove(&id);
             let before = self.parents_of.remove(&id).unwrap_or_default();
             for key in before {
                 self.requests.unlink(&key, id);
@@ -43,6 +44,20 @@ impl Correlator {
             }
             self.watch(id, &found);
             self.parents_of.insert(id, found);
+        }
+    }
+
+    /// More is known of an exchange: what it weighs has to be looked at again.
+    pub(super) fn changed(&mut self, id: ExId) {
+        let mut weighed = self.weighed.borrow_mut();
+        if let Some(visit) = self.visits.of(id) {
+            weighed.remove(&visit);
+        }
+        let Some(leg) = self.legs.get(&id) else { return };
+        for key in self.requests.of_exchange(leg.start(), id) {
+            self.requests.visits(&key).for_each(|visit| {
+                weighed.remove(&visit);
+            });
         }
     }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::exchanged::Exchanged;
+use super::names::{Names, is_prefixed};
 use super::pace::{Lie, Paces};
-use super::request::{Request, answer_to, ask_of, endings, lists, names, texts};
+use super::request::{Request, answer_to, ask_of, lists, names_to, texts};
 use super::requests::{Requests, header_marks};
 use super::visit::{Hasher, Visit};
 use super::{Leg, Mark};
 use crate::base::{Addr, ExId, Fingerprint};
-use crate::mcp::{Answer, Asked, Outcome};
+use crate::mcp::{Asked, Outcome};
 
 /// What traffic has taught.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Learned {
     /// How often a route led to a server.
     routes: HashMap<(Addr, Fingerprint), BTreeMap<Addr, u32>, Hasher>,
     /// Names that a server's lists had.
-    names: BTreeMap<Addr, HashSet<String>>,
+    names: BTreeMap<Addr, HashSet<u64, Hasher>>,
     /// Credentials that a server was sent.
     sent: HashSet<(Addr, Fingerprint), Hasher>,
     /// Whose calls a credential is used for.
@@ -75,13 +76,11 @@ impl Learned {
     }
 
     /// A server's list teaches its names, whoever asked for it.
-    pub(super) fn list(&mut self, server: Addr, answer: &Answer) {
-        if let Some(found) = names(Some(&answer.outcome))
-            && !found.is_empty()
-        {
+    pub(super) fn list(&mut self, server: Addr, found: &Names) {
+        if !found.is_empty() {
             let known = self.names.entry(server).or_default();
             if known.len() < NAMES {
-                known.extend(found.iter().cloned());
+                known.extend(found.whole());
             }
         }
     }
@@ -157,18 +156,17 @@ impl Learned {
     ) {
         let answer = answer_to(down, request.element);
         let upstream = op.and_then(|op| answer_to(op, 0));
-        if let (Some(got), Some(gave)) = (names(answer), names(upstream)) {
-            let have = endings(got);
-            let shared = gave.iter().filter(|name| have.contains(name.as_str())).count();
+        let listed = names_to(down, request.element);
+        if let (Some(got), Some(gave)) = (listed, op.and_then(|op| names_to(op, 0))) {
             if gave.is_empty() {
                 // Says nothing in itself; but names of that server in the answer came from somewhere else.
                 add("names-differ", if self.holds_names_of(visit.server, got) { -6.0 } else { 0.5 });
-            } else if shared * 2 >= gave.len() {
+            } else if got.shared(gave) * 2 >= gave.len() {
                 add("names", 4.0);
             } else {
                 add("names-differ", -6.0);
             }
-        } else if let Some(got) = names(answer)
+        } else if let Some(got) = listed
             && failed(visit, legs, op)
         {
             add("names-differ", if self.holds_names_of(visit.server, got) { -8.0 } else { 1.0 });
@@ -187,10 +185,8 @@ impl Learned {
         }
     }
 
-    fn holds_names_of(&self, server: Addr, got: &[String]) -> bool {
-        let Some(known) = self.names.get(&server) else { return false };
-        let have = endings(got);
-        have.iter().any(|name| known.contains(*name))
+    fn holds_names_of(&self, server: Addr, got: &Names) -> bool {
+        self.names.get(&server).is_some_and(|known| got.endings().iter().any(|name| known.contains(name)))
     }
 
     fn route(&self, request: &Request, down: &Leg, visit: &Visit, add: &mut impl FnMut(&'static str, f64)) {
@@ -205,7 +201,7 @@ impl Learned {
     /// A tool belongs to the servers that list it.
     fn tool(&self, request: &Request, down: &Leg, visit: &Visit, add: &mut impl FnMut(&'static str, f64)) {
         let Some(name) = ask_of(down, request.element).filter(|ask| ask.lists.is_none()).and_then(|ask| ask.name.as_ref()) else { return };
-        let own = std::slice::from_ref(name);
+        let own = &Names::of(std::iter::once(name.as_str()));
         if self.holds_names_of(visit.server, own) {
             add("server", 1.0);
         } else if self.names.keys().any(|server| *server != visit.server && self.holds_names_of(*server, own)) {
@@ -238,8 +234,7 @@ fn same_method(request: &Request, down: &Leg, op: Option<&Leg>, add: &mut impl F
     }
     add("method", 1.0);
     if let (Some(down_name), Some(up_name)) = (&down_ask.name, &up_ask.name) {
-        let prefixed = endings(std::slice::from_ref(down_name)).contains(up_name.as_str());
-        add("name", if prefixed { 1.5 } else { -6.0 });
+        add("name", if is_prefixed(down_name, up_name) { 1.5 } else { -6.0 });
     }
     if let (Some(a), Some(b)) = (down_ask.arguments, up_ask.arguments) {
         add("arguments", if a == b { 5.0 } else { -5.0 });

@@ -13,6 +13,7 @@ mod edges;
 mod evidence;
 mod exchanged;
 mod leg;
+mod names;
 mod pace;
 mod pair;
 mod request;
@@ -70,7 +71,7 @@ pub struct Correlator {
     parents_of: BTreeMap<VisitId, Vec<Key>>,
     /// The state of what is known of roles when candidates were last sought.
     epoch: u64,
-    /// What speaks for them, for as long as one pair is being closed.
+    /// What speaks for them, for as long as no more is known.
     weighed: RefCell<edges::Weighed>,
     limits: Limits,
     now: Ts,
@@ -121,20 +122,25 @@ impl Correlator {
                     if leg.request.is_none() {
                         self.blind_spot(id);
                     }
+                    self.changed(id);
                 }
             }
             Seen::Answered(id, answer) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
-                    if self.roles.role(leg.peers.server).upstream {
-                        self.learned.list(leg.peers.server, &answer);
+                    leg.answer(*answer);
+                    if let Some(Some(names)) = leg.names.last()
+                        && self.roles.role(leg.peers.server).upstream
+                    {
+                        self.learned.list(leg.peers.server, names);
                     }
-                    leg.answers.push(*answer);
                     self.visits.learn(leg);
+                    self.changed(id);
                 }
             }
             Seen::Done(id, answered) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.done = Some(answered);
+                    self.changed(id);
                     let ended = self.done(id);
                     self.settle_one(ended, out);
                     self.settle_flushed(out);
@@ -267,8 +273,8 @@ impl Correlator {
                 self.starts.insert((visit.start.ts, visit.id));
                 self.stale.insert(visit.id);
             }
-            for answer in &leg.answers {
-                self.learned.list(leg.peers.server, answer);
+            for names in leg.names.iter().flatten() {
+                self.learned.list(leg.peers.server, names);
             }
         }
     }

@@ -84,7 +84,7 @@ impl Paces {
         }
     }
 
-    /// Log density of what is seen, as far as anything is known; to be compared among the candidates of one visit.
+    /// How usual what is seen is, as far as anything is known: nothing where it could not be more so, negative where it is rarer.
     pub(super) fn weight(&self, gateway: Addr, voice: u64, lie: Lie) -> f64 {
         let Some([delay, lag]) = self.of.get(&(gateway, voice)) else { return 0.0 };
         delay.weight(lie.delay) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |gap| lag.weight(gap))
@@ -96,11 +96,13 @@ impl Paces {
 struct Spread {
     bins: [f64; BINS],
     seen: f64,
+    /// The greatest density.
+    most: f64,
 }
 
 impl Default for Spread {
     fn default() -> Spread {
-        Spread { bins: [0.0; BINS], seen: 0.0 }
+        Spread { bins: [0.0; BINS], seen: 0.0, most: 0.0 }
     }
 }
 
@@ -113,16 +115,20 @@ impl Spread {
         if let Some(bin) = self.bins.get_mut(bin(time)) {
             *bin += 1.0;
         }
+        self.most = (0..BINS).map(|at| self.density(at)).fold(0.0, f64::max);
     }
 
     fn weight(&self, time: f64) -> f64 {
-        let at = bin(time);
-        let mass = |at: usize| self.bins.get(at).copied().unwrap_or(0.0);
-        let near = 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * at.checked_sub(1).map_or(0.0, mass);
-        let share = (near + DUST) / (self.seen + DUST * BINS as f64);
         // Few examples say little.
         let trust = (self.seen / EXAMPLES).min(1.0);
-        trust * (share / (FIRST * 2f64.powf(at as f64 / 2.0))).ln()
+        if self.most > 0.0 { trust * ((self.density(bin(time)) / self.most + DUST) / (1.0 + DUST)).ln() } else { 0.0 }
+    }
+
+    /// Density in a bin, smoothed with what lies beside it.
+    fn density(&self, at: usize) -> f64 {
+        let mass = |at: usize| self.bins.get(at).copied().unwrap_or(0.0);
+        let near = 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * at.checked_sub(1).map_or(0.0, mass);
+        near / (FIRST * 2f64.powf(at as f64 / 2.0))
     }
 }
 
@@ -142,8 +148,8 @@ const FIRST: f64 = 16e3;
 const BINS: usize = 56;
 /// What an example weighs after the next.
 const FADE: f64 = 0.99;
-/// Weight of what was never seen: a hundredth of an example.
-const DUST: f64 = 0.05;
+/// Density of what was never seen, as a share of the greatest: all of it is alike.
+const DUST: f64 = 0.002;
 /// Examples from which a spread counts in full.
 const EXAMPLES: f64 = 12.0;
 /// Voices of gateways that are remembered.

@@ -93,6 +93,8 @@ struct Hop {
     own: f64,
     /// Requests to B that began while one to A was open, whether they are over or not.
     begun: f64,
+    /// One of these was opened by the very address at which A listens.
+    opened: bool,
 }
 
 impl Roles {
@@ -104,12 +106,25 @@ impl Roles {
     /// A request to a server began.
     pub(super) fn asked(&mut self, leg: &Leg) {
         let within = self.around(leg.peers.server);
+        let (mut owned, mut asked) = (false, false);
         for a in within.iter().map(|(a, _)| *a).collect::<std::collections::BTreeSet<_>>() {
-            self.hops.entry((a, leg.peers.server)).or_default().begun += 1.0;
+            let own = self.servers.get(&a).is_some_and(|server| is_at(a, &server.aliases, &leg.peers));
+            let hop = self.hops.entry((a, leg.peers.server)).or_default();
+            hop.begun += 1.0;
+            hop.opened |= own;
+            owned |= own;
+            // Where the gateway is known by an address of its own, whatever it asks is upstream from the first request on.
+            asked |= own && !a.ip().is_loopback() && self.role(a).gateway;
         }
         let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
+        self.epoch += u64::from(owned && !server.owned);
+        server.owned |= owned;
+        if asked && server.role == Role::default() {
+            server.role.upstream = true;
+            self.epoch += 1;
+        }
         for alias in &leg.peers.server_aliases {
             if !server.aliases.contains(alias) {
                 server.aliases.push(*alias);
@@ -193,7 +208,7 @@ impl Roles {
 
     /// Whether requests to `b` can be caused by requests to gateway `a`.
     pub(super) fn leads(&self, a: Addr, b: Addr) -> bool {
-        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0) && !self.relays(a, b) && !self.is_chance(a, b)
+        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0 || hop.opened) && !self.relays(a, b) && !self.is_chance(a, b)
     }
 
     /// Whether `a` only passes requests on to `b`.
@@ -258,7 +273,6 @@ impl Roles {
     /// seen to end (`endless`) can't have outlived what was around it.
     fn weigh(&mut self, peers: &Peers, inner: &Open, endless: bool) {
         let to = peers.server;
-        let mut owned = false;
         for (a, server) in &self.servers {
             if *a == to || server.requests == 0 {
                 continue;
@@ -282,22 +296,18 @@ impl Roles {
             hop.inside += if near { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
             hop.seen += 1.0;
             hop.own += if own { 1.0 } else { 0.0 };
-            owned |= own;
             if inner.identity.is_some() && still.iter().any(|open| open.identity == inner.identity) {
                 hop.same += 1.0;
             }
             self.epoch += u64::from(before != (hop.inside > 0.0, hop.is_relay()));
         }
-        if owned && let Some(server) = self.servers.get_mut(&to).filter(|server| !server.owned) {
-            server.owned = true;
-            self.epoch += 1;
-        }
     }
 
-    /// Whether what happens between two servers is chance: what `b` is asked comes from the address of another server, and never from
-    /// that of `a`. Servers that one gateway asks side by side contain each other's requests all the time.
+    /// Whether what happens between two servers is chance: what `b` is asked comes from the address of another server and never from
+    /// that of `a`, or it is `b` that asks `a`. Servers that one gateway asks side by side contain each other's requests all the time.
     fn is_chance(&self, a: Addr, b: Addr) -> bool {
-        self.servers.get(&b).is_some_and(|server| server.owned) && self.hops.get(&(a, b)).is_some_and(|hop| hop.own == 0.0)
+        let opened = |a: Addr, b: Addr| self.hops.get(&(a, b)).is_some_and(|hop| hop.opened);
+        !opened(a, b) && (opened(b, a) || self.servers.get(&b).is_some_and(|server| server.owned))
     }
 
     /// Looks whether anything can be said of servers that nothing was said of yet. What was said stays.

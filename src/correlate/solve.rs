@@ -80,6 +80,7 @@ impl Correlator {
 
     /// Learns whose calls the gateway uses its credentials for, once from each visit.
     fn teach(&mut self, component: &Component) {
+        let mut taught = false;
         for id in &component.visits {
             let Some(visit) = self.visits.open.get(id).filter(|visit| !visit.taught) else { continue };
             let Some(credential) = self.exchanged(visit) else { continue };
@@ -91,7 +92,13 @@ impl Correlator {
             if let Some(visit) = self.visits.open.get_mut(id) {
                 visit.taught = true;
             }
-            self.weighed.borrow_mut().clear();
+            taught = true;
+        }
+        if taught {
+            let mut weighed = self.weighed.borrow_mut();
+            component.visits.iter().for_each(|id| {
+                weighed.remove(id);
+            });
         }
     }
 

@@ -28,10 +28,10 @@ pub struct Tally {
 pub fn attend<O: Output>(
     engine: &mut Engine<O>,
     feed: &Feed,
-    mut recorder: Option<&mut Recorder>,
+    recorder: Option<&mut Recorder>,
     mut go_on: impl FnMut(&mut Engine<O>, &Tally) -> bool,
 ) -> Tally {
-    let mut run = Run { engine, recorder: recorder.as_deref_mut(), feed, tally: Tally::default(), ord: 0, ticked: Ts(i64::MIN) };
+    let mut run = Run { engine, recorder, feed, tally: Tally::default(), ord: 0, ticked: Ts(i64::MIN) };
     let mut merge = Merge::new(feed.names().len());
     let mut deadline: Option<Instant> = None;
     while !merge.ended() && deadline.is_none_or(|end| Instant::now() < end) {

@@ -18,6 +18,7 @@ pub use text::{Lines, Live, Text};
 
 use std::io;
 
+use crate::base::Ts;
 use crate::pipeline::{Output, Summary};
 
 /// Something that shows a run. Writing may fail halfway: the first error is kept, nothing is written after it, and
@@ -27,8 +28,23 @@ pub trait Report: Output {
     fn finish(&mut self, summary: &Summary) -> io::Result<()>;
     /// A live run goes on: what was held back is shown.
     fn flush(&mut self) {}
+    /// A live run is alive, and this is what it has lost so far.
+    fn beat(&mut self, _: &Beat) {}
     /// Nothing more can be written (the reader has gone): going on is of no use.
     fn failed(&self) -> bool;
+}
+
+/// The state of a live run: an output without findings is good news only where this goes on coming.
+#[derive(Clone, Copy, Debug)]
+pub struct Beat {
+    /// When.
+    pub at: Ts,
+    /// Packets captured.
+    pub received: u64,
+    /// Packets that the kernel dropped.
+    pub kernel_drops: u64,
+    /// Packets that came faster than they could be judged.
+    pub own_drops: u64,
 }
 
 /// What a report shows, whatever its form.

@@ -7,6 +7,7 @@ mod capture;
 #[cfg(feature = "live")]
 mod device;
 mod feed;
+#[cfg(feature = "live")]
 mod namespace;
 mod told;
 
@@ -14,5 +15,6 @@ pub use batch::{Batch, Caught};
 #[cfg(feature = "live")]
 pub use capture::{Capture, Error, start};
 pub use feed::{Event, Feed, Inlet, Refused, now};
+#[cfg(feature = "live")]
 pub use namespace::{Namespace, NoNamespace, containers};
 pub use told::Told;
