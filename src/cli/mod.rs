@@ -17,6 +17,7 @@ mod live;
 mod man;
 mod meter;
 mod output;
+#[cfg(feature = "live")]
 mod plaintext;
 mod replay;
 mod run;

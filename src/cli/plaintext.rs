@@ -78,6 +78,24 @@ impl Plaintext {
     }
 }
 
+/// What `--tls` could do for these processes on this host: why not, if not; files that would be probed; what would stay unseen.
+#[cfg(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(super) fn prospects(pids: &[u32]) -> (Result<String, String>, Vec<String>, Vec<String>) {
+    use crate::source::ebpf::{Choice, Tap, safety};
+    // With nobody chosen, no probe is set: only loading is tried.
+    let tried = Tap::open(Choice::default(), false, &Limits { tap_ring_bytes: 1 << 16, ..Limits::default() });
+    let able = tried.map(|tap| format!("can be read with --tls ({}); {}", tap.way(), safety().why)).map_err(|error| error.to_string());
+    let seen = Tap::survey(pids);
+    let unseen = seen.blind.into_iter().map(|blind| format!("{} (pid {}): {}", blind.program, blind.pid, blind.why));
+    (able, seen.libraries, unseen.collect())
+}
+
+/// Nothing.
+#[cfg(not(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(super) fn prospects(_: &[u32]) -> (Result<String, String>, Vec<String>, Vec<String>) {
+    (Err("this program was built without eBPF".to_owned()), Vec::new(), Vec::new())
+}
+
 /// Plaintext that is being read, if any is.
 #[derive(Default)]
 pub(super) struct Tapping {

@@ -1,5 +1,6 @@
 //! Finds what to probe, sets the probes, follows processes as they come and go, and hands on what the ring holds.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -83,6 +84,28 @@ impl Tap {
         tap.scan()?;
         tap.calls = tap.count(0) + tap.count(1);
         Ok(tap)
+    }
+
+    /// What would be seen of these processes; no probe is set.
+    pub fn survey(pids: &[u32]) -> Health {
+        let mut health = Health::default();
+        for process in pids.iter().filter_map(|pid| Process::of(*pid)) {
+            health.processes += 1;
+            let mapped = match process.mapped() {
+                Ok(mapped) => mapped,
+                Err(error) => {
+                    health.blind.push(blind(&process, format!("its memory map cannot be read ({error})")));
+                    continue;
+                }
+            };
+            let holds = |file: &&Mapped| file.open().and_then(|(_, file)| library::look(file)).is_ok_and(|found| found.is_tls);
+            let found: Vec<String> = mapped.iter().filter(holds).map(|file| file.name.clone()).collect();
+            health.blind.extend(unseen(&mapped, !found.is_empty()).map(|why| blind(&process, why)));
+            health.libraries.extend(found);
+        }
+        health.libraries.sort();
+        health.libraries.dedup();
+        health
     }
 
     /// Watches what `choice` says from now on.
@@ -236,11 +259,14 @@ impl Tap {
             seen |= matches!(self.files.get(&file.id), Some(Looked::Probed(..)));
         }
         // Looked for once: the marks of other TLS lie in large files.
-        if !self.blind.contains_key(&(process.pid, process.start)) {
-            let why = unseen(&mapped, seen);
-            self.blind.insert((process.pid, process.start), why.map(|why| blind(process, why)));
-        } else if seen && let Some(known) = self.blind.get_mut(&(process.pid, process.start)) {
-            known.take_if(|blind| blind.passing);
+        match self.blind.entry((process.pid, process.start)) {
+            Entry::Vacant(place) => {
+                place.insert(unseen(&mapped, seen).map(|why| blind(process, why)));
+            }
+            Entry::Occupied(mut known) if seen => {
+                known.get_mut().take_if(|blind| blind.passing);
+            }
+            Entry::Occupied(_) => {}
         }
         Ok(())
     }
