@@ -51,6 +51,8 @@ fn what_was_told_live_is_what_the_recording_and_tcpdump_replay_to() {
     assert_eq!(verdicts(&live), BTreeMap::from([("healthy".to_owned(), 20), ("swallowed".to_owned(), 19)]), "{live}");
     assert_eq!(judged, comparable(&replay(&kept)), "the recording");
     if let Some(tcpdump) = tcpdump {
+        // It takes blocks of the kernel that are up to a second old, and leaves what is in them at its end.
+        std::thread::sleep(Duration::from_millis(2_100));
         signal(&tcpdump, "INT");
         tcpdump.wait_with_output().unwrap();
         // The kernel stamps a packet for each that listens, microseconds apart.

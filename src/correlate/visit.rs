@@ -248,12 +248,11 @@ fn next_page(leg: &Leg) -> bool {
     leg.ask().is_some_and(|ask| ask.cursor.is_some())
 }
 
-/// LiteLLM's probe and its sessions come from different clients: their user agents and client names differ.
+/// LiteLLM's probe and its sessions come from different clients: their user agents differ.
 fn voice(leg: &Leg) -> u64 {
     use std::hash::BuildHasher;
-    let name = leg.ask().and_then(|ask| ask.client_info.as_deref());
     let agent = leg.request.as_ref().and_then(|request| request.head.common.user_agent.as_deref());
-    FixedState::with_seed(0).hash_one((agent, name.unwrap_or_default(), begins_visit(leg)))
+    FixedState::with_seed(0).hash_one(agent)
 }
 
 /// The voice of connections without readable HTTP.
