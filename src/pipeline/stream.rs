@@ -31,6 +31,8 @@ pub(super) struct Stream {
     waits: Option<(Box<Conn>, Stamp)>,
     /// Its plaintext comes from elsewhere; whether any came.
     tapped: Option<bool>,
+    /// Randoms of its hellos that were told.
+    told_randoms: [bool; 2],
     via: Via,
 }
 
@@ -72,6 +74,7 @@ impl Stream {
             close: None,
             waits: None,
             tapped: None,
+            told_randoms: [false; 2],
             via: Via::Packets,
         }
     }
@@ -93,14 +96,20 @@ impl Stream {
         self.id
     }
 
-    /// Whether its plaintext comes from elsewhere.
-    pub(super) fn is_tapped(&self) -> bool {
-        self.tapped.is_some()
-    }
-
-    /// The TLS in it.
-    pub(super) fn tls(&self) -> Option<&tls::Connection> {
-        if let Carries::Tls(tls, _) = &self.carries { Some(tls) } else { None }
+    /// Randoms of its hellos that were not told before, each with the direction of the side that drew it.
+    pub(super) fn new_randoms(&mut self) -> impl Iterator<Item = ([u8; 32], Dir)> + use<> {
+        let Carries::Tls(tls, _) = &self.carries else { return [None, None].into_iter().flatten() };
+        let Some(client) = tls.client().filter(|_| self.told_randoms != [true; 2] && self.tapped.is_none()) else {
+            return [None, None].into_iter().flatten();
+        };
+        let [first, second] = tls.randoms();
+        let [told_first, told_second] = &mut self.told_randoms;
+        let fresh = |random: Option<[u8; 32]>, told: &mut bool, side: Dir| {
+            let random = random.filter(|_| !*told)?;
+            *told = true;
+            Some((random, side))
+        };
+        [fresh(first, told_first, client), fresh(second, told_second, client.flip())].into_iter().flatten()
     }
 
     /// Its last packet.

@@ -213,8 +213,7 @@ impl Receiver for Streams {
         }
         stream.on_stream(conn, event, &mut self.desk, &self.keys, &mut self.seen);
         if let Some(taps) = &mut self.taps
-            && let Some(tls) = stream.tls().filter(|_| !stream.is_tapped())
-            && taps.meet(conn, tls, &mut self.desk)
+            && stream.new_randoms().any(|(random, side)| taps.meet(conn, &random, side, &mut self.desk))
         {
             stream.tap(conn, false, &self.keys, &mut self.seen);
         }

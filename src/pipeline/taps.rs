@@ -9,7 +9,7 @@ use super::stream::{Desk, Stream};
 use crate::base::{Addr, Cause, ConnId, Count, Dir, Gap, Plain, PlainId, Stamp, Ts, Word};
 use crate::mcp::{Peers, Seen};
 use crate::tcp::{Close, Conn, StreamEvent};
-use crate::tls::{self, KeyLog};
+use crate::tls::KeyLog;
 
 /// All of them.
 #[derive(Default)]
@@ -107,20 +107,16 @@ impl Taps {
         None
     }
 
-    /// A TLS connection in the packets. Returns whether it turns out to be one of these.
-    pub(super) fn meet(&mut self, conn: &Conn, tls: &tls::Connection, desk: &mut Desk) -> bool {
-        let Some(client) = tls.client() else { return false };
-        for (random, side) in tls.randoms().into_iter().zip([client, client.flip()]) {
-            let Some(random) = random else { continue };
-            let mark = mark(&random);
-            let met = Met { conn: conn.clone(), side };
-            match self.drawn.take(&mark) {
-                Some(id) if self.tie(id, met.clone(), desk) => return true,
-                Some(_) => {}
-                None => self.met.put(mark, met),
+    /// A hello in the packets, and which side drew its random. Returns whether its connection turns out to be one of these.
+    pub(super) fn meet(&mut self, conn: &Conn, random: &[u8; 32], side: Dir, desk: &mut Desk) -> bool {
+        let (mark, met) = (mark(random), Met { conn: conn.clone(), side });
+        match self.drawn.take(&mark) {
+            Some(id) => self.tie(id, met, desk),
+            None => {
+                self.met.put(mark, met);
+                false
             }
         }
-        false
     }
 
     /// A connection is over in the packets. Returns whether plaintext came, if it is one of these.
