@@ -27,3 +27,4 @@ pub mod source;
 pub mod tcp;
 pub mod tls;
 pub mod verdict;
+pub mod watch;

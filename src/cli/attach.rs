@@ -57,6 +57,13 @@ pub(super) struct Attached {
 }
 
 impl Attach {
+    /// Whether any of it was asked for.
+    pub(super) fn given(&self) -> bool {
+        let Attach { interface, ring, filter, netns, container, record, record_size, record_files } = self;
+        let numbers = ring.is_some() || record_size.is_some() || record_files.is_some();
+        !interface.is_empty() || numbers || filter.is_some() || netns.is_some() || container.is_some() || record.is_some()
+    }
+
     /// With the configuration's word where the command line has none.
     pub(super) fn or(self, config: &Config) -> Attach {
         let named = self.netns.is_some() || self.container.is_some();

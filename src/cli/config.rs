@@ -1,5 +1,6 @@
 //! The configuration file: every long option is a key. Paths in it are meant from where it lies.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use serde::{Deserialize, Deserializer};
 
 use super::args::{Format, Named, Only, seconds, size, verdict};
+use super::watch::Speed;
 use crate::verdict::Verdict;
 
 /// What a configuration file says. A key that is no option is an error: a misspelt one must not pass in silence.
@@ -27,6 +29,12 @@ pub(super) struct Config {
     pub(super) fail_on: Option<Vec<Verdict>>,
     pub(super) allow_declared: bool,
     pub(super) strict: bool,
+    pub(super) speed: Option<Speed>,
+    pub(super) ascii: bool,
+    pub(super) plain: bool,
+    pub(super) mouse: bool,
+    /// Other keys for the dashboard's actions.
+    pub(super) keys: BTreeMap<String, String>,
     #[serde(deserialize_with = "one_or_many")]
     pub(super) interface: Vec<String>,
     #[serde(deserialize_with = "bytes")]

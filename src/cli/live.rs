@@ -125,7 +125,7 @@ impl Live {
 }
 
 /// What a shell script looks for, in tcpdump's words.
-fn say(tally: &Tally) {
+pub(super) fn say(tally: &Tally) {
     eprintln!("{} packets received", tally.received);
     eprintln!("{} packets dropped by kernel", tally.kernel);
     if tally.own > 0 {

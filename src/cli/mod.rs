@@ -21,6 +21,8 @@ mod output;
 mod plaintext;
 mod replay;
 mod run;
+mod screen;
+mod watch;
 mod wiring;
 
 #[cfg(test)]
@@ -53,6 +55,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Replay>),
+    Watch(Box<watch::Watch>),
     #[cfg(feature = "live")]
     Live(Box<live::Live>),
     #[cfg(feature = "live")]
@@ -66,6 +69,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
+        Command::Watch(command) => command.run(),
         #[cfg(feature = "live")]
         Command::Live(command) => command.run(),
         #[cfg(feature = "live")]

@@ -39,8 +39,8 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
-    let mut summary = wiring::walk(opened, settings, watched, |read, total| {
-        meter.at(read, total);
+    let mut summary = wiring::walk(opened, settings, watched, |moment| {
+        meter.at(moment.read, moment.total);
         !meter.interrupted() && !seen.unwritable()
     })?;
     meter.clear();

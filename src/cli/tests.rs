@@ -31,6 +31,7 @@ fn help_teaches() {
     // Without live capture there are fewer commands.
     if cfg!(feature = "live") {
         snapshot("help", &help(None));
+        snapshot("help-watch", &help(Some("watch")));
         snapshot("help-live", &help(Some("live")));
         snapshot("help-doctor", &help(Some("doctor")));
     }
@@ -41,7 +42,7 @@ fn help_teaches() {
 #[test]
 fn every_long_option_has_a_key_in_the_configuration() {
     let tool = Cli::command();
-    let commands = ["replay", "exchanges"].into_iter().chain(cfg!(feature = "live").then_some("live"));
+    let commands = ["replay", "watch", "exchanges"].into_iter().chain(cfg!(feature = "live").then_some("live"));
     let longs: Vec<&str> = commands
         .flat_map(|name| tool.find_subcommand(name).unwrap().get_arguments().filter_map(clap::Arg::get_long))
         .filter(|long| !["help", "version", "config"].contains(long))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::keylogs::{self, KeyLogs};
 use super::run::Settings;
-use crate::base::Limits;
+use crate::base::{Limits, Ts};
 use crate::capfile::Flaw;
 use crate::packet::Frame;
 use crate::pipeline::{Engine, Loss, Options, Output, Summary};
@@ -28,12 +28,24 @@ pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -
     Ok(Opened { keys: keylogs::read(keylogs, limits)?, inputs: source::plan(captures, limits)? })
 }
 
-/// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the engine in order.
-pub(super) fn walk(
+/// Between two inputs.
+pub(super) struct Moment<'a, O: Output> {
+    /// The run.
+    pub(super) engine: &'a mut Engine<O>,
+    /// Bytes read.
+    pub(super) read: u64,
+    /// Bytes in all, where that is known.
+    pub(super) total: Option<u64>,
+    /// The time of the packet that comes next, if it is one.
+    pub(super) due: Option<Ts>,
+}
+
+/// Reads everything, or until `go_on` says no; then ends the engine in order.
+pub(super) fn walk<O: Output>(
     opened: Opened,
     settings: Settings,
-    out: impl Output,
-    mut go_on: impl FnMut(u64, Option<u64>) -> bool,
+    out: O,
+    mut go_on: impl FnMut(Moment<'_, O>) -> bool,
 ) -> anyhow::Result<Summary> {
     let Settings { limits, keyer, gateways, stall_after } = settings;
     let files = opened.files();
@@ -44,8 +56,13 @@ pub(super) fn walk(
     keys.losses.into_iter().for_each(|loss| engine.loss(loss));
     let progress = inputs.progress();
     let mut ahead = false;
-    while go_on(progress.read(), progress.total()) {
-        match inputs.next() {
+    loop {
+        let input = inputs.next();
+        let due = if let Some(Input::Packet(packet)) = &input { Some(packet.stamp.ts) } else { None };
+        if !go_on(Moment { engine: &mut engine, read: progress.read(), total: progress.total(), due }) {
+            break;
+        }
+        match input {
             None => break,
             Some(Input::Packet(packet)) => engine.frame(Frame {
                 link: packet.link,

@@ -103,8 +103,12 @@ impl Learned {
     fn named(&self, down: &Leg) -> Vec<&BTreeMap<Addr, u32>> {
         let Some(request) = &down.request else { return Vec::new() };
         let head = &request.head;
-        let words = head.path.split('/').chain(head.mcp_servers.iter().map(String::as_str));
-        words.filter_map(|word| self.aliases.get(word)).collect()
+        if !head.mcp_servers.is_empty() {
+            // While one of them is unknown, any server may be it.
+            let known: Option<Vec<_>> = head.mcp_servers.iter().map(|word| self.aliases.get(word)).collect();
+            return known.unwrap_or_default();
+        }
+        head.path.split('/').filter_map(|word| self.aliases.get(word)).collect()
     }
 
     /// A server's list teaches its names, whoever asked for it.

@@ -217,6 +217,26 @@ impl<O: Output> Engine<O> {
         self.ordered.correlator.gateways()
     }
 
+    /// The run so far. What it finds is known to whoever was given the pairs.
+    pub fn summary(&self) -> Summary {
+        let mut counts = self.counts.clone();
+        counts.merge(&self.streams.counts());
+        counts.merge(&self.ordered.counts);
+        Summary {
+            first: self.first,
+            last: self.first.map(|_| self.now.ts),
+            counts,
+            exchanges: self.ordered.exchanges.count,
+            gateways: self.ordered.correlator.gateways(),
+            ..self.ordered.summary.clone()
+        }
+    }
+
+    /// Open connections, and exchanges that wait for their pair.
+    pub fn open(&self) -> (usize, usize) {
+        (self.table.open(), self.ordered.correlator.open())
+    }
+
     /// What was counted so far.
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -15,11 +15,20 @@ mod tests;
 pub use json::Json;
 pub use ndjson::Ndjson;
 pub use text::{Lines, Live, Text};
+pub(crate) use text::{page, say, words};
+
+use text::explain;
 
 use std::io;
 
 use crate::base::Ts;
 use crate::pipeline::{Output, Summary};
+use crate::verdict::Judged;
+
+/// One pair with all its evidence, as `--explain` tells it, in so many columns.
+pub(crate) fn explained(judged: &Judged, files: &[String], width: usize) -> String {
+    explain::pair(page::Page::wide(width), judged, files)
+}
 
 /// Something that shows a run. Writing may fail halfway: the first error is kept, nothing is written after it, and
 /// [`Report::finish`] returns it.

@@ -1,15 +1,15 @@
 //! The report for a person, at most 100 columns wide: what was captured, the gateway, the verdicts, a story a finding. Of the pairs it
 //! keeps only what stories need, so that memory does not follow the capture.
 
-mod explain;
+pub(super) mod explain;
 mod finding;
 mod lines;
 mod live;
 mod overview;
-mod page;
-mod say;
+pub(crate) mod page;
+pub(crate) mod say;
 mod story;
-mod words;
+pub(crate) mod words;
 
 pub use lines::Lines;
 pub use live::Live;
