@@ -17,6 +17,8 @@ mod live;
 mod man;
 mod meter;
 mod output;
+#[cfg(feature = "live")]
+mod plaintext;
 mod replay;
 mod run;
 mod screen;

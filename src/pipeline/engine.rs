@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::exchanges::Exchanges;
 use super::streams::Streams;
 use super::{Loss, Output, Summary};
-use crate::base::{Count, Counts, Keyer, Limits, Stamp, Ts};
+use crate::base::{Count, Counts, Keyer, Limits, Plain, Stamp, Ts};
 use crate::correlate::Correlator;
 use crate::mcp::{Joiner, Seen};
 use crate::packet::{Decoder, Frame, Sight, Sightings};
@@ -89,17 +89,7 @@ impl<O: Output> Engine<O> {
         let at = frame.at;
         self.counts.bump(Count::Packets);
         self.counts.add(Count::PacketBytes, u64::from(frame.orig_len));
-        if self.first.is_none() {
-            self.first = Some(at.ts);
-        }
-        if at.ts < self.now.ts {
-            self.counts.bump(Count::TimeSteps);
-        }
-        self.now = Stamp { ts: self.now.ts.max(at.ts), ..at };
-        // Time passes before the packet is looked at: what a timer decides must not depend on it.
-        if at.ts.since(self.ticked) >= TICK {
-            self.tick(at.ts);
-        }
+        self.pass(at);
         let Some(mut decoded) = self.decoder.decode(frame, &mut self.counts) else { return };
         match self.sightings.push(&mut decoded, at, &mut self.counts) {
             Sight::Again => return,
@@ -115,6 +105,30 @@ impl<O: Output> Engine<O> {
         self.table.push(&decoded.segment, at, &self.limits, &mut self.counts, &mut self.streams);
         if !self.streams.seen.is_empty() {
             self.ordered.take(&mut self.streams, self.now);
+        }
+    }
+
+    /// A process handed plaintext to its TLS library, or took it from there.
+    pub fn plain(&mut self, plain: Plain, at: Stamp) {
+        self.pass(at);
+        self.streams.plain(plain, at);
+        if !self.streams.seen.is_empty() {
+            self.ordered.take(&mut self.streams, self.now);
+        }
+    }
+
+    /// Time has come to that of the next input.
+    fn pass(&mut self, at: Stamp) {
+        if self.first.is_none() {
+            self.first = Some(at.ts);
+        }
+        if at.ts < self.now.ts {
+            self.counts.bump(Count::TimeSteps);
+        }
+        self.now = Stamp { ts: self.now.ts.max(at.ts), ..at };
+        // Time passes before the packet is looked at: what a timer decides must not depend on it.
+        if at.ts.since(self.ticked) >= TICK {
+            self.tick(at.ts);
         }
     }
 
@@ -182,6 +196,7 @@ impl<O: Output> Engine<O> {
     pub fn finish(mut self, captures: Vec<String>) -> (Summary, O) {
         self.decoder.finish(&mut self.counts);
         self.streams.complete();
+        self.streams.finish_taps(self.now);
         self.table.finish(self.now, &self.limits, &mut self.counts, &mut self.streams);
         self.ordered.take(&mut self.streams, self.now);
         self.counts.merge(&self.streams.counts());
@@ -195,6 +210,11 @@ impl<O: Output> Engine<O> {
         summary.counts = self.counts;
         summary.gateways = self.ordered.correlator.gateways();
         (summary, self.ordered.out)
+    }
+
+    /// The gateways found so far, in address order.
+    pub fn gateways(&self) -> Vec<crate::correlate::Gateway> {
+        self.ordered.correlator.gateways()
     }
 
     /// The run so far. What it finds is known to whoever was given the pairs.

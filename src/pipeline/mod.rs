@@ -7,6 +7,7 @@ mod output;
 mod stream;
 mod streams;
 mod summary;
+mod taps;
 
 pub use engine::{Engine, Options};
 pub use output::Output;

@@ -4,6 +4,8 @@
 mod clock;
 mod codec;
 mod drops;
+#[cfg(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub mod ebpf;
 mod file;
 #[cfg(feature = "live")]
 pub mod host;
