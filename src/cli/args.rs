@@ -1,8 +1,10 @@
 //! Options that commands share, and the values that they take.
 
 use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -28,6 +30,10 @@ pub(super) struct Reading {
     #[arg(long, value_name = "FILE")]
     pub(super) fingerprint_key: Option<PathBuf>,
 
+    /// Threads to work on: 1, or more for the three stretches of the road. The output is the same [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+
     /// Take options from a TOML file; every long option is a key there, and the command line wins
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -40,7 +46,13 @@ impl Reading {
             self.keylog.clone_from(&config.keylog);
         }
         self.fingerprint_key = self.fingerprint_key.or_else(|| config.fingerprint_key.clone());
+        self.threads = self.threads.or(config.threads.map(NonZeroU16::get));
         self
+    }
+
+    /// How many threads to work on.
+    pub(super) fn threads(&self) -> usize {
+        self.threads.map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from)
     }
 }
 

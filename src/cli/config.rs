@@ -1,6 +1,7 @@
 //! The configuration file: every long option is a key. Paths in it are meant from where it lies.
 
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -18,6 +19,7 @@ pub(super) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(super) keylog: Vec<PathBuf>,
     pub(super) fingerprint_key: Option<PathBuf>,
+    pub(super) threads: Option<NonZeroU16>,
     pub(super) stall_after: Option<f64>,
     pub(super) format: Option<Format>,
     pub(super) output: Option<PathBuf>,

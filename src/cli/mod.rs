@@ -13,6 +13,7 @@ mod meter;
 mod output;
 mod replay;
 mod run;
+mod walk;
 mod wiring;
 
 #[cfg(test)]

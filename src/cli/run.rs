@@ -26,12 +26,14 @@ pub(super) struct Settings {
     pub(super) keyer: Keyer,
     pub(super) gateways: Vec<(std::net::IpAddr, Option<u16>)>,
     pub(super) stall_after: i64,
+    pub(super) threads: usize,
 }
 
 /// Carries it out.
 pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain } = plan;
-    let settings = Settings { limits: Limits::default(), keyer: key::keyer(reading.fingerprint_key.as_deref())?, gateways, stall_after };
+    let keyer = key::keyer(reading.fingerprint_key.as_deref())?;
+    let settings = Settings { limits: Limits::default(), keyer, gateways, stall_after, threads: reading.threads() };
     let opened = wiring::open(&reading.captures, &reading.keylog, &settings.limits)?;
     let shape = Shape { only_findings, files: opened.files(), exchanges };
     let mut report = output::open(&showing, &reading.captures, shape, explain)?;
@@ -41,7 +43,7 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let mut summary = wiring::walk(opened, settings, watched, |read, total| {
         meter.at(read, total);
         !meter.interrupted() && !seen.unwritable()
-    })?;
+    });
     meter.clear();
     if meter.interrupted() {
         eprintln!("gatewitness: interrupted; this is what was found until then");

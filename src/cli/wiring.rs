@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use super::keylogs::{self, KeyLogs};
 use super::run::Settings;
+use super::walk::{GoOn, Walk};
 use crate::base::Limits;
-use crate::capfile::Flaw;
-use crate::packet::Frame;
-use crate::pipeline::{Engine, Loss, Options, Output, Summary};
-use crate::source::{self, Input, Inputs};
+use crate::pipeline::{Options, Output, Summary};
+use crate::source::{self, Inputs};
 
 /// Captures that can be read.
 pub(super) struct Opened {
@@ -28,48 +27,10 @@ pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -
     Ok(Opened { keys: keylogs::read(keylogs, limits)?, inputs: source::plan(captures, limits)? })
 }
 
-/// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the engine in order.
-pub(super) fn walk(
-    opened: Opened,
-    settings: Settings,
-    out: impl Output,
-    mut go_on: impl FnMut(u64, Option<u64>) -> bool,
-) -> anyhow::Result<Summary> {
-    let Settings { limits, keyer, gateways, stall_after } = settings;
-    let files = opened.files();
-    let name = |file: u16| files.get(usize::from(file)).cloned().unwrap_or_default();
-    let Opened { mut inputs, keys } = opened;
-    let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, out);
-    engine.key_log(keys.log, &keys.counts);
-    keys.losses.into_iter().for_each(|loss| engine.loss(loss));
-    let progress = inputs.progress();
-    let mut ahead = false;
-    while go_on(progress.read(), progress.total()) {
-        match inputs.next() {
-            None => break,
-            Some(Input::Packet(packet)) => engine.frame(Frame {
-                link: packet.link,
-                data: packet.data,
-                orig_len: packet.orig_len,
-                iface: packet.iface,
-                at: packet.stamp,
-            }),
-            Some(Input::Secrets(text)) => engine.secrets(text),
-            Some(Input::Drops { lost, .. }) => engine.dropped(lost),
-            Some(Input::Damage { file, damage }) => {
-                let kind = if matches!(damage.what, Flaw::Truncated | Flaw::Unreadable(_)) { "truncated" } else { "damaged" };
-                let place = format!("{}, byte {}", name(file), damage.offset);
-                engine.loss(Loss { kind: kind.to_owned(), place, detail: damage.to_string(), at: None });
-            }
-            Some(_) => {}
-        }
-        // A capture may hold its secrets behind the packets that need them: at the first sight of TLS, files are read ahead for them.
-        if !ahead && engine.met_tls() {
-            ahead = true;
-            if inputs.secrets_ahead(|text| engine.secrets(text)) {
-                engine.secrets_complete();
-            }
-        }
-    }
-    Ok(engine.finish(Vec::new()).0)
+/// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the run in order.
+pub(super) fn walk(opened: Opened, settings: Settings, out: impl Output, go_on: impl GoOn) -> Summary {
+    let Settings { limits, keyer, gateways, stall_after, threads } = settings;
+    let Opened { inputs, keys } = opened;
+    let walk = Walk { inputs, keys, options: Options { limits, keyer, gateways, stall_after } };
+    if threads > 1 { walk.threaded(out, go_on) } else { walk.alone(out, go_on) }
 }
