@@ -30,7 +30,7 @@ pub(super) struct Reading {
     #[arg(long, value_name = "FILE")]
     pub(super) fingerprint_key: Option<PathBuf>,
 
-    /// Threads to work on: 1, or more for the three stretches of the road. The output is the same [default: as many as there are processors]
+    /// Threads to work on; more than three are not needed, and the output is the same [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
 

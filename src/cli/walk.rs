@@ -58,7 +58,8 @@ impl Walk {
         let (used, again) = sync_channel::<Batch>(AHEAD);
         let (words, to_back) = sync_channel::<Words>(AHEAD);
         let (walked, counts) = thread::scope(|scope| {
-            let reading = scope.spawn(|| {
+            let stop = &stop;
+            let reading = scope.spawn(move || {
                 let mut batch = Batch::default();
                 while !stop.load(Ordering::Relaxed)
                     && let Some(input) = inputs.next()
@@ -70,7 +71,6 @@ impl Walk {
                 }
                 let walked = front.finish(&mut batch);
                 carry(batch, &batches, &again);
-                drop(batches);
                 walked
             });
             let looking = scope.spawn(move || {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::back::Back;
 use super::front::{Front, Onward};
-use super::middle::{Foresight, Hear, Middle};
+use super::middle::{Foresight, Middle};
 use super::{Loss, Output, Summary, Words};
 use crate::base::{Counts, Keyer, Limits, Ts};
 use crate::correlate::Correlator;

@@ -10,7 +10,7 @@ use super::file::Progress;
 use super::input::{Input, Packet};
 use super::plan::{FileInfo, Ignored, Stream, open};
 use crate::base::{Limits, Stamp, Ts};
-use crate::capfile::{Block, Damage, Flaw, Reader};
+use crate::capfile::{Block, Damage, Flaw};
 
 /// The planned inputs, read one thing at a time.
 pub struct Inputs {
