@@ -105,10 +105,8 @@ fn carry(batch: Batch, to: &SyncSender<Batch>, again: &Receiver<Batch>) -> Batch
 /// One input, said to the road's first stretch.
 fn tell(input: Input<'_>, names: &[String], front: &mut Front, on: &mut impl Onward) {
     match input {
-        Input::Packet(packet) => front.frame(
-            Frame { link: packet.link, data: packet.data, orig_len: packet.orig_len, iface: packet.iface, at: packet.stamp },
-            on,
-        ),
+        Input::Packet(packet) => front
+            .frame(Frame { link: packet.link, data: packet.data, orig_len: packet.orig_len, iface: packet.iface, at: packet.stamp }, on),
         Input::Secrets { file, text } => front.secrets(file, text, on),
         Input::Drops { lost, .. } => front.dropped(lost),
         Input::Damage { file, damage } => {
