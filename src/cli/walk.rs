@@ -38,7 +38,7 @@ impl Walk {
         while go_on(progress.read(), progress.total()) {
             let Some(input) = inputs.next() else { break };
             let (front, rest) = engine.parts();
-            tell(input, &names, front, rest);
+            tell(&input, &names, front, rest);
         }
         engine.finish(Vec::new()).0
     }
@@ -64,7 +64,7 @@ impl Walk {
                 while !stop.load(Ordering::Relaxed)
                     && let Some(input) = inputs.next()
                 {
-                    tell(input, &names, &mut front, &mut batch);
+                    tell(&input, &names, &mut front, &mut batch);
                     if batch.is_full() {
                         batch = carry(batch, &batches, &again);
                     }
@@ -103,15 +103,15 @@ fn carry(batch: Batch, to: &SyncSender<Batch>, again: &Receiver<Batch>) -> Batch
 }
 
 /// One input, said to the road's first stretch.
-fn tell(input: Input<'_>, names: &[String], front: &mut Front, on: &mut impl Onward) {
+fn tell(input: &Input<'_>, names: &[String], front: &mut Front, on: &mut impl Onward) {
     match input {
         Input::Packet(packet) => front
             .frame(Frame { link: packet.link, data: packet.data, orig_len: packet.orig_len, iface: packet.iface, at: packet.stamp }, on),
-        Input::Secrets { file, text } => front.secrets(file, text, on),
-        Input::Drops { lost, .. } => front.dropped(lost),
+        Input::Secrets { file, text } => front.secrets(*file, text, on),
+        Input::Drops { lost, .. } => front.dropped(*lost),
         Input::Damage { file, damage } => {
             let kind = if matches!(damage.what, Flaw::Truncated | Flaw::Unreadable(_)) { "truncated" } else { "damaged" };
-            let name = names.get(usize::from(file)).map(String::as_str).unwrap_or_default();
+            let name = names.get(usize::from(*file)).map(String::as_str).unwrap_or_default();
             let place = format!("{name}, byte {}", damage.offset);
             on.loss(Loss { kind: kind.to_owned(), place, detail: damage.to_string(), at: None });
         }

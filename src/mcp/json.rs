@@ -250,27 +250,21 @@ impl<'a> Text<'a> {
 /// Length of a string up to its closing quote, and whether a backslash is in it.
 #[inline]
 fn string_len(body: &[u8]) -> Option<(usize, bool)> {
-    let at = find(body, 0, QUOTES)?;
-    if body.get(at) == Some(&b'"') { Some((at, false)) } else { escaped_len(body, at) }
-}
-
-/// Where the next backslash stands from `at` on, or the byte that `other` is eight of.
-#[inline]
-fn find(body: &[u8], at: usize, other: u64) -> Option<usize> {
-    // Most keys and names are short, and so is text between escapes where JSON is quoted in JSON: a few words of eight bytes beat the
-    // set-up of a vector search.
-    let mut near = at;
-    while near < at + SHORT
-        && let Some(word) = body.get(near..).and_then(<[u8]>::first_chunk::<8>)
+    // Most keys and names are short: a few words of eight bytes beat the set-up of a vector search.
+    let mut at = 0;
+    while at < SHORT
+        && let Some(word) = body.get(at..).and_then(<[u8]>::first_chunk::<8>)
     {
         let word = u64::from_le_bytes(*word);
-        let found = zero_byte(word ^ other) | zero_byte(word ^ SLASHES);
+        let found = zero_byte(word ^ QUOTES) | zero_byte(word ^ SLASHES);
         if found != 0 {
-            return Some(near + found.trailing_zeros() as usize / 8);
+            at += found.trailing_zeros() as usize / 8;
+            return if body.get(at) == Some(&b'"') { Some((at, false)) } else { escaped_len(body, at) };
         }
-        near += 8;
+        at += 8;
     }
-    Some(near + memchr2(other as u8, b'\\', body.get(near..)?)?)
+    at += memchr2(b'"', b'\\', body.get(at..)?)?;
+    if body.get(at) == Some(&b'"') { Some((at, false)) } else { escaped_len(body, at) }
 }
 
 /// The high bit of each zero byte; those above the first may be wrong.
@@ -280,7 +274,8 @@ fn zero_byte(word: u64) -> u64 {
 
 fn escaped_len(body: &[u8], mut at: usize) -> Option<(usize, bool)> {
     loop {
-        at = find(body, at + 2, QUOTES)?;
+        at += 2;
+        at += memchr2(b'"', b'\\', body.get(at..)?)?;
         if body.get(at) == Some(&b'"') {
             return Some((at, true));
         }
@@ -290,7 +285,7 @@ fn escaped_len(body: &[u8], mut at: usize) -> Option<(usize, bool)> {
 fn unescape(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
-    while let Some(at) = find(rest, 0, SLASHES) {
+    while let Some(at) = memchr::memchr(b'\\', rest) {
         let (plain, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));
         out.extend_from_slice(plain);
         rest = escape.get(2..).unwrap_or_default();
