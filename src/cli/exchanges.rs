@@ -21,7 +21,7 @@ pub(super) struct Exchanges {
 impl Exchanges {
     /// Reads and shows, and judges nothing.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let config = Config::read(self.reading.config.as_deref())?;
+        let config = Config::read(self.reading.keys.config.as_deref())?;
         run(Plan {
             reading: self.reading.or(&config),
             showing: self.showing.or(&config),

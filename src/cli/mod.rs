@@ -2,18 +2,26 @@
 //! judged or laid out: it only wires the rooms that do.
 
 mod args;
+#[cfg(feature = "live")]
+mod attach;
 mod completions;
 mod config;
+#[cfg(feature = "live")]
+mod doctor;
 mod exchanges;
 mod exit;
 mod key;
 mod keylogs;
+#[cfg(feature = "live")]
+mod live;
 mod man;
 mod meter;
 mod output;
 mod replay;
 mod run;
+mod screen;
 mod walk;
+mod watch;
 mod wiring;
 
 #[cfg(test)]
@@ -46,6 +54,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Replay>),
+    Watch(Box<watch::Watch>),
+    #[cfg(feature = "live")]
+    Live(Box<live::Live>),
+    #[cfg(feature = "live")]
+    Doctor(doctor::Doctor),
     Exchanges(exchanges::Exchanges),
     Completions(completions::Completions),
     Man(man::Man),
@@ -55,6 +68,11 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
+        Command::Watch(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Live(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Doctor(command) => command.run(),
         Command::Exchanges(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 use super::args::{Format, Showing};
+#[cfg(feature = "live")]
+use crate::report::Live;
 use crate::report::{Json, Lines, Ndjson, Report, Shape, Text};
 
 /// Opens the way out. An output that is one of the inputs is refused before it destroys it.
@@ -22,6 +24,21 @@ pub(super) fn open(showing: &Showing, inputs: &[PathBuf], shape: Shape, explain:
     }
     let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
     Ok(report(showing.format(), BufWriter::with_capacity(BUFFER, file), shape, explain, false))
+}
+
+/// The same for a run that goes on: on standard output, or at the end of a file.
+#[cfg(feature = "live")]
+pub(super) fn open_live(showing: &Showing, shape: Shape) -> anyhow::Result<Box<dyn Report>> {
+    let text = showing.format() == Format::Text;
+    let Some(path) = &showing.output else {
+        let out = io::stdout();
+        let colour = out.is_terminal() && colour_wanted();
+        let out = BufWriter::with_capacity(BUFFER, out);
+        return Ok(if text { Box::new(Live::new(out, shape, colour)) } else { report(showing.format(), out, shape, None, false) });
+    };
+    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+    let out = BufWriter::with_capacity(BUFFER, file);
+    Ok(if text { Box::new(Live::new(out, shape, false)) } else { report(showing.format(), out, shape, None, false) })
 }
 
 fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, explain: Option<u64>, colour: bool) -> Box<dyn Report> {

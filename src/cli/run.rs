@@ -26,21 +26,20 @@ pub(super) struct Settings {
     pub(super) keyer: Keyer,
     pub(super) gateways: Vec<(std::net::IpAddr, Option<u16>)>,
     pub(super) stall_after: i64,
-    pub(super) threads: usize,
 }
 
 /// Carries it out.
 pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain } = plan;
-    let keyer = key::keyer(reading.fingerprint_key.as_deref())?;
-    let settings = Settings { limits: Limits::default(), keyer, gateways, stall_after, threads: reading.threads() };
-    let opened = wiring::open(&reading.captures, &reading.keylog, &settings.limits)?;
+    let settings =
+        Settings { limits: Limits::default(), keyer: key::keyer(reading.keys.fingerprint_key.as_deref())?, gateways, stall_after };
+    let opened = wiring::open(&reading.captures, &reading.keys.keylog, &settings.limits)?;
     let shape = Shape { only_findings, files: opened.files(), exchanges };
     let mut report = output::open(&showing, &reading.captures, shape, explain)?;
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
-    let mut summary = wiring::walk(opened, settings, watched, |read, total| {
+    let mut summary = wiring::walk_on(reading.threads(), opened, settings, watched, |read, total| {
         meter.at(read, total);
         !meter.interrupted() && !seen.unwritable()
     });

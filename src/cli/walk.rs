@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use crate::base::Ts;
 use crate::capfile::Flaw;
 use crate::packet::Frame;
 use crate::pipeline::{Batch, Engine, Foresight, Front, Loss, Onward, Options, Output, Summary, Words, stretches};
@@ -21,13 +22,21 @@ pub(super) struct Walk {
     pub(super) options: Options,
 }
 
-/// Asked now and then with bytes read, and bytes in all: whether to go on.
-pub(super) trait GoOn: FnMut(u64, Option<u64>) -> bool {}
-impl<F: FnMut(u64, Option<u64>) -> bool> GoOn for F {}
+/// Between two inputs.
+pub(super) struct Moment<'a, O: Output> {
+    /// The run.
+    pub(super) engine: &'a mut Engine<O>,
+    /// Bytes read.
+    pub(super) read: u64,
+    /// Bytes in all, where that is known.
+    pub(super) total: Option<u64>,
+    /// The time of the packet that comes next, if it is one.
+    pub(super) due: Option<Ts>,
+}
 
 impl Walk {
     /// All on this thread.
-    pub(super) fn alone(self, out: impl Output, mut go_on: impl GoOn) -> Summary {
+    pub(super) fn alone<O: Output>(self, out: O, mut go_on: impl FnMut(Moment<'_, O>) -> bool) -> Summary {
         let Walk { mut inputs, keys, options } = self;
         let names = names(&inputs);
         let mut engine = Engine::new(options, out);
@@ -35,8 +44,13 @@ impl Walk {
         engine.foresee(Box::new(Known(inputs.ahead())));
         keys.losses.into_iter().for_each(|loss| engine.loss(loss));
         let progress = inputs.progress();
-        while go_on(progress.read(), progress.total()) {
-            let Some(input) = inputs.next() else { break };
+        loop {
+            let input = inputs.next();
+            let due = if let Some(Input::Packet(packet)) = &input { Some(packet.stamp.ts) } else { None };
+            if !go_on(Moment { engine: &mut engine, read: progress.read(), total: progress.total(), due }) {
+                break;
+            }
+            let Some(input) = input else { break };
             let (front, rest) = engine.parts();
             tell(&input, &names, front, rest);
         }
@@ -44,7 +58,7 @@ impl Walk {
     }
 
     /// Reading and connections on one thread, their content on another; pairs are judged and shown on this one.
-    pub(super) fn threaded(self, out: impl Output, mut go_on: impl GoOn) -> Summary {
+    pub(super) fn threaded(self, out: impl Output, mut go_on: impl FnMut(u64, Option<u64>) -> bool) -> Summary {
         let Walk { mut inputs, keys, options } = self;
         let names = names(&inputs);
         let (mut front, mut middle, mut back) = stretches(options, out);

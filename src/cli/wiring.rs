@@ -1,10 +1,10 @@
-//! Where the sources are tied to the engine: the only place that knows both.
+//! Where the sources are tied to the engine.
 
 use std::path::PathBuf;
 
 use super::keylogs::{self, KeyLogs};
 use super::run::Settings;
-use super::walk::{GoOn, Walk};
+use super::walk::{Moment, Walk};
 use crate::base::Limits;
 use crate::pipeline::{Options, Output, Summary};
 use crate::source::{self, Inputs};
@@ -20,6 +20,11 @@ impl Opened {
     pub(super) fn files(&self) -> Vec<String> {
         self.inputs.files().iter().map(|file| file.path.display().to_string()).collect()
     }
+
+    fn walk(self, settings: Settings) -> Walk {
+        let Settings { limits, keyer, gateways, stall_after } = settings;
+        Walk { inputs: self.inputs, keys: self.keys, options: Options { limits, keyer, gateways, stall_after } }
+    }
 }
 
 /// Finds the files and looks at their beginnings: what cannot be read at all is told here, before anything is written.
@@ -27,10 +32,24 @@ pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -
     Ok(Opened { keys: keylogs::read(keylogs, limits)?, inputs: source::plan(captures, limits)? })
 }
 
-/// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the run in order.
-pub(super) fn walk(opened: Opened, settings: Settings, out: impl Output, go_on: impl GoOn) -> Summary {
-    let Settings { limits, keyer, gateways, stall_after, threads } = settings;
-    let Opened { inputs, keys } = opened;
-    let walk = Walk { inputs, keys, options: Options { limits, keyer, gateways, stall_after } };
-    if threads > 1 { walk.threaded(out, go_on) } else { walk.alone(out, go_on) }
+/// Reads everything on this thread, or until `go_on` says no; then ends the engine in order.
+pub(super) fn walk<O: Output>(
+    opened: Opened,
+    settings: Settings,
+    out: O,
+    go_on: impl FnMut(Moment<'_, O>) -> bool,
+) -> anyhow::Result<Summary> {
+    Ok(opened.walk(settings).alone(out, go_on))
+}
+
+/// The same on so many threads. `go_on` is asked with bytes read, and bytes in all.
+pub(super) fn walk_on<O: Output>(
+    threads: usize,
+    opened: Opened,
+    settings: Settings,
+    out: O,
+    mut go_on: impl FnMut(u64, Option<u64>) -> bool,
+) -> Summary {
+    let walk = opened.walk(settings);
+    if threads > 1 { walk.threaded(out, go_on) } else { walk.alone(out, |moment| go_on(moment.read, moment.total)) }
 }

@@ -7,7 +7,7 @@ use super::{Loss, Output, Summary};
 use crate::base::{Counts, Limits, Stamp, Ts};
 use crate::correlate::{Correlator, Pair};
 use crate::mcp::{Joiner, Seen};
-use crate::verdict::{Findings, Judge, Verdict};
+use crate::verdict::{Finding, Findings, Judge, Verdict};
 
 /// Pairs, verdicts, findings.
 pub struct Back<O> {
@@ -20,7 +20,7 @@ pub struct Back<O> {
     judge: Judge,
     findings: Findings,
     summary: Summary,
-    out: O,
+    pub(super) out: O,
 }
 
 impl<O: Output> Back<O> {
@@ -41,7 +41,7 @@ impl<O: Output> Back<O> {
 
     /// Nothing more will come: everything open is judged with what is known. `walked`, `counts`: what the stretches before this one knew.
     pub fn finish(mut self, walked: Walked, counts: &Counts) -> (Summary, O) {
-        let Walked { counts: mut all, first, now } = walked;
+        let now = walked.now;
         self.joiner.finish(&mut self.joined);
         for seen in self.joined.drain(..) {
             self.correlator.push(seen, &mut self.pairs);
@@ -57,15 +57,32 @@ impl<O: Output> Back<O> {
         for finding in findings {
             self.out.finding(finding);
         }
+        (self.summary(walked, counts), self.out)
+    }
+
+    /// The run so far.
+    pub(super) fn summary(&self, walked: Walked, counts: &Counts) -> Summary {
+        let Walked { counts: mut all, first, now } = walked;
         all.merge(counts);
         all.merge(&self.counts);
-        let mut summary = self.summary;
-        summary.exchanges = self.exchanges.count;
-        summary.first = first;
-        summary.last = first.map(|_| now.ts);
-        summary.counts = all;
-        summary.gateways = self.correlator.gateways();
-        (summary, self.out)
+        Summary {
+            first,
+            last: first.map(|_| now.ts),
+            counts: all,
+            exchanges: self.exchanges.count,
+            gateways: self.correlator.gateways(),
+            ..self.summary.clone()
+        }
+    }
+
+    /// The findings as they stand, in order of their first pair.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.findings.all()
+    }
+
+    /// Exchanges that wait for their pair.
+    pub(super) fn open(&self) -> usize {
+        self.correlator.open()
     }
 
     fn judge(&mut self, now: Stamp) {

@@ -10,7 +10,7 @@ use crate::base::{Counts, Keyer, Limits, Ts};
 use crate::correlate::Correlator;
 use crate::packet::Frame;
 use crate::tls::KeyLog;
-use crate::verdict::Judge;
+use crate::verdict::{Finding, Judge};
 
 /// What a run may be told.
 #[derive(Clone)]
@@ -81,14 +81,44 @@ impl<O: Output> Engine<O> {
         self.rest.foresee(foresight);
     }
 
-    /// The text of a key log (NSS format) stands here in `file`: what waits for it is read now.
-    pub fn secrets(&mut self, file: u16, text: &[u8]) {
-        self.front.secrets(file, text, &mut self.rest);
+    /// TLS secrets became known (NSS key log format): what waits for them is read now.
+    pub fn secrets(&mut self, text: &[u8]) {
+        self.rest.secrets(text, self.front.now());
+    }
+
+    /// No more TLS secrets will come: what no key fits need not be kept any longer.
+    pub fn secrets_complete(&mut self) {
+        self.rest.secrets_complete(self.front.now());
     }
 
     /// Packets were lost before they reached the capture.
     pub fn dropped(&mut self, packets: u64) {
         self.front.dropped(packets);
+    }
+
+    /// Packets were captured and dropped, because they came faster than they could be judged.
+    pub fn overloaded(&mut self, packets: u64) {
+        self.front.overloaded(packets);
+    }
+
+    /// Who gets the results, to be spoken to while the run goes on.
+    pub fn out(&mut self) -> &mut O {
+        &mut self.rest.next.out
+    }
+
+    /// The findings as they stand, in order of their first pair.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.rest.next.findings()
+    }
+
+    /// The run so far. What it finds is known to whoever was given the pairs.
+    pub fn summary(&self) -> Summary {
+        self.rest.next.summary(self.front.walked(), &self.rest.counts())
+    }
+
+    /// Open connections, and exchanges that wait for their pair.
+    pub fn open(&self) -> (usize, usize) {
+        (self.front.open(), self.rest.next.open())
     }
 
     /// Something else could not be read.

@@ -32,7 +32,7 @@ pub struct Front {
     ticked: Ts,
 }
 
-/// What the first stretch knows of a run when it is over.
+/// What the first stretch knows of a run.
 pub struct Walked {
     pub(super) counts: Counts,
     pub(super) first: Option<Ts>,
@@ -107,13 +107,33 @@ impl Front {
         self.counts.add(Count::KernelDrops, packets);
     }
 
+    /// Packets were captured and dropped, because they came faster than they could be judged.
+    pub fn overloaded(&mut self, packets: u64) {
+        self.counts.add(Count::OwnDrops, packets);
+    }
+
     /// Nothing more will come.
     pub fn finish(mut self, on: &mut impl Onward) -> Walked {
         self.decoder.finish(&mut self.counts);
         on.ending();
         self.table.finish(self.now, &self.limits, &mut self.counts, on);
         on.read(self.now);
-        Walked { counts: self.counts, first: self.first, now: self.now }
+        self.walked()
+    }
+
+    /// The last frame, with the latest time so far.
+    pub(super) fn now(&self) -> Stamp {
+        self.now
+    }
+
+    /// Connections that are open.
+    pub(super) fn open(&self) -> usize {
+        self.table.open()
+    }
+
+    /// What is known of the run so far.
+    pub(super) fn walked(&self) -> Walked {
+        Walked { counts: self.counts.clone(), first: self.first, now: self.now }
     }
 
     /// What was counted so far.

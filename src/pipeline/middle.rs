@@ -56,9 +56,20 @@ impl<N: Hear> Middle<N> {
         self.next.seen(&mut self.streams.seen, at);
     }
 
+    /// No more TLS secrets will come: what no key fits need not be kept any longer.
+    pub fn secrets_complete(&mut self, at: Stamp) {
+        self.streams.complete();
+        self.next.seen(&mut self.streams.seen, at);
+    }
+
+    /// What was counted here so far.
+    pub(super) fn counts(&self) -> Counts {
+        self.streams.counts()
+    }
+
     /// What was counted here, and the next stretch.
     pub fn finish(self) -> (Counts, N) {
-        (self.streams.counts(), self.next)
+        (self.counts(), self.next)
     }
 
     /// At the first sight of TLS, secrets are sought that are still to come.
@@ -67,8 +78,7 @@ impl<N: Hear> Middle<N> {
         self.looked_ahead = true;
         let Some(mut foresight) = self.foresight.take() else { return };
         if foresight.read(&mut |text| self.secrets(text, at)) {
-            self.streams.complete();
-            self.next.seen(&mut self.streams.seen, at);
+            self.secrets_complete(at);
         }
         self.foresight = Some(foresight);
     }

@@ -1,16 +1,18 @@
 //! The report for a person, at most 100 columns wide: what was captured, the gateway, the verdicts, a story a finding. Of the pairs it
 //! keeps only what stories need, so that memory does not follow the capture.
 
-mod explain;
+pub(super) mod explain;
 mod finding;
 mod lines;
+mod live;
 mod overview;
-mod page;
-mod say;
+pub(crate) mod page;
+pub(crate) mod say;
 mod story;
-mod words;
+pub(crate) mod words;
 
 pub use lines::Lines;
+pub use live::Live;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -79,10 +81,7 @@ impl<W: Write> Text<W> {
         if !(judged.verdict.flagged() || judged.verdict == Verdict::Unresolved) || self.stories.len() >= MOST_STORIES {
             return;
         }
-        let cause = judged.cause.as_ref().map(|cause| cause.kind);
-        let route = judged.pair.down.path().to_owned();
-        let key = (judged.verdict, judged.rule, judged.failure, cause, judged.because, route, judged.server);
-        if self.known.insert(key) {
+        if self.known.insert(key(judged)) {
             self.stories.push(Story::new(judged, &self.shape.files));
         }
     }
@@ -106,6 +105,12 @@ impl<W: Write> Text<W> {
         }
         page.into_text()
     }
+}
+
+fn key(judged: &Judged) -> Key {
+    let cause = judged.cause.as_ref().map(|cause| cause.kind);
+    let route = judged.pair.down.path().to_owned();
+    (judged.verdict, judged.rule, judged.failure, cause, judged.because, route, judged.server)
 }
 
 impl<W: Write> Output for Text<W> {

@@ -54,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
                 let at = Stamp { ord, ts: packet.ts, frame: ord, file: 0 };
                 engine.frame(Frame { link: packet.link, data: packet.data, orig_len: packet.orig_len, iface: packet.iface, at });
             }
-            Block::Secrets(text) => engine.secrets(0, text),
+            Block::Secrets(text) => engine.secrets(text),
             Block::Damage(damage) => {
                 engine.loss(Loss { kind: "damaged".to_owned(), place: String::new(), detail: damage.to_string(), at: None });
             }
