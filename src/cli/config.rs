@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -20,6 +21,7 @@ pub(super) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(super) keylog: Vec<PathBuf>,
     pub(super) fingerprint_key: Option<PathBuf>,
+    pub(super) threads: Option<NonZeroU16>,
     pub(super) stall_after: Option<f64>,
     pub(super) format: Option<Format>,
     pub(super) output: Option<PathBuf>,

@@ -22,6 +22,7 @@ mod plaintext;
 mod replay;
 mod run;
 mod screen;
+mod walk;
 mod watch;
 mod wiring;
 
