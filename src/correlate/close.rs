@@ -14,7 +14,7 @@ use crate::mcp::{Conduit, ConduitKind};
 
 impl Correlator {
     /// Closes the pair of a request with what it got.
-    pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, others: Vec<Other>) -> Option<Pair> {
+    pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, mut others: Vec<Other>) -> Option<Pair> {
         let down = Arc::new(self.legs.get(&key.1)?.clone());
         let request = self.requests.get(&key)?.clone();
         for visit in self.requests.visits(&key) {
@@ -23,6 +23,8 @@ impl Correlator {
         self.requests.remove(&key, &down);
         self.due.remove(&key);
         let rival = self.rival(&links);
+        self.remember(&links);
+        others.extend(self.remembered(&key, &links));
         let mut groups: Vec<(Stamp, Placed)> =
             links.into_iter().filter_map(|placed| Some((self.visits.open.get(&placed.visit)?.start, placed))).collect();
         groups.sort_by_key(|(start, placed)| (*start, placed.visit));
@@ -67,6 +69,32 @@ impl Correlator {
         }
         let element = request.element;
         Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, at_end: self.last })
+    }
+
+    /// What goes to one request and may have been another's: the other's pair has to be judged with that in mind.
+    fn remember(&mut self, links: &[Placed]) {
+        for placed in links {
+            let Some(visit) = self.visits.open.get(&placed.visit) else { continue };
+            let open = placed.elsewhere.iter().filter(|(key, _)| self.requests.get(key).is_some());
+            for (key, share) in open {
+                let legs = legs_of(visit, &self.legs).into_iter().cloned().map(Arc::new).collect();
+                let other = Other { share: *share, visit: visit.id.0, legs, conduit: visit.conduit.clone(), instead: Vec::new() };
+                let known = self.missed_out.entry(*key).or_default();
+                if known.len() < REMEMBERED {
+                    known.push(((visit.server, visit.voice), other));
+                }
+            }
+        }
+    }
+
+    /// What went to others and may have been this one's, instead of what it got of that kind.
+    fn remembered(&mut self, key: &Key, links: &[Placed]) -> Vec<Other> {
+        let known = self.missed_out.remove(key).unwrap_or_default();
+        let instead = |kind: (Addr, u64)| {
+            let own = links.iter().filter_map(|placed| self.visits.open.get(&placed.visit));
+            own.filter(|visit| (visit.server, visit.voice) == kind).flat_map(|visit| visit.legs.iter().copied()).collect()
+        };
+        known.into_iter().map(|(kind, other)| Other { instead: instead(kind), ..other }).collect()
     }
 
     /// The runner-up of the link that is the least sure.
@@ -123,5 +151,7 @@ fn because(placed: &Placed) -> Vec<Mark> {
 
 /// Links surer than this teach.
 const SURE: f64 = 0.95;
+/// Visits of others' that one request's pair is judged with in mind.
+const REMEMBERED: usize = 8;
 /// Links likelier than this tell how long things take.
 const LIKELY: f64 = 0.5;

@@ -67,6 +67,8 @@ pub struct Correlator {
     due: BTreeSet<Key>,
     /// Requests that wait for the end of another before their pairs can be told.
     waiters: BTreeMap<Key, BTreeSet<Key>>,
+    /// What went to other requests and may have been each one's.
+    missed_out: BTreeMap<Key, Vec<((Addr, u64), Other)>>,
     /// Visits that are new, or of which more is known than when their candidates were sought.
     stale: BTreeSet<VisitId>,
     /// Requests that may have caused each visit.
@@ -101,6 +103,7 @@ impl Correlator {
             learned: Learned::default(),
             due: BTreeSet::new(),
             waiters: BTreeMap::new(),
+            missed_out: BTreeMap::new(),
             stale: BTreeSet::new(),
             parents_of: BTreeMap::new(),
             epoch: 0,

@@ -36,6 +36,8 @@ pub(super) struct Placed {
     pub only: bool,
     /// The next best, and by how much the whole would be worse.
     pub rival: Option<(Key, f64)>,
+    /// Who else may have caused it, and how likely that is.
+    pub elsewhere: Vec<(Key, f64)>,
 }
 
 /// What each request got, and what it could have got.
@@ -192,7 +194,10 @@ impl Correlator {
             let score = place.and_then(|place| shares.get(row)?.get(place).copied()).unwrap_or(0.0);
             let marks = place.and_then(|place| Some(std::mem::take(&mut edges.get_mut(row)?.get_mut(place)?.marks))).unwrap_or_default();
             let only = rows.get(row).is_some_and(|row| row.len() == 1);
-            solution.placed.entry(*key).or_default().push(Placed { visit: *id, score, marks, only, rival });
+            let all = rows.get(row).into_iter().flatten().zip(shares.get(row).into_iter().flatten());
+            let others = all.filter(|((other, _), share)| *other != column && **share >= THINKABLE);
+            let elsewhere = others.filter_map(|((other, _), share)| Some((*requests.get(*other)?, *share))).collect();
+            solution.placed.entry(*key).or_default().push(Placed { visit: *id, score, marks, only, rival, elsewhere });
         }
         for (column, key) in requests.iter().enumerate() {
             let others = self.others(column, &visits, &rows, &shares, &given);
