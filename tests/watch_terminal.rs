@@ -148,7 +148,7 @@ fn signals_put_the_terminal_back() {
 #[test]
 fn it_ends_with_its_terminal() {
     for words in [&["captures/p05-fanout-partial.pcap"][..], &["captures/p04-concurrent-24.pcap", "--speed", "0.1x"]] {
-        let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal"));
+        let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal"));
         unlockpt(&terminal).expect("it opens");
         let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().unwrap();
         let end = File::options().read(true).write(true).custom_flags(OFlags::NOCTTY.bits() as i32).open(name).expect("its other end");
@@ -268,8 +268,9 @@ impl Namespace {
         let name = format!("gww{}", std::process::id());
         let ip = |words: &[&str]| Command::new("ip").args(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         let made = ip(&["netns", "add", &name])
-            && ip(&["-n", &name, "link", "add", "gw0", "type", "dummy"])
-            && ip(&["-n", &name, "link", "set", "gw0", "mtu", "9000", "up"]);
+            && ip(&["-n", &name, "link", "add", "gw0", "mtu", "9000", "type", "veth", "peer", "name", "gw1", "mtu", "9000"])
+            && ip(&["-n", &name, "link", "set", "gw1", "up"])
+            && ip(&["-n", &name, "link", "set", "gw0", "up"]);
         let namespace = Namespace(name);
         if made {
             return Some(namespace);
