@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod exchanges;
 mod exit;
+mod hangup;
 mod key;
 mod keylogs;
 #[cfg(feature = "live")]
