@@ -86,6 +86,12 @@ limits! {
     tls_pending_connections: 1_024 "connections", at "the records of the one longest waiting become a hole";
     /// Events of exchanges held back since TLS records before them wait for a key.
     tls_pending_events: 16_384 "events", at "the records of the connection longest waiting become a hole";
+    /// Ring between kernel and program for TLS plaintext (`--tls`); a power of two.
+    tap_ring_bytes: 33_554_432 "bytes", at "plaintext is dropped, its place in the stream is a hole";
+    /// Calls that pass the probes of `--tls`, for five seconds in a row.
+    tap_calls_per_second: 100_000 "calls", at "the probes are taken off";
+    /// Connections whose plaintext is read at OpenSSL's calls.
+    tapped_connections: 16_384 "connections", at "the one longest silent is closed as evicted";
     /// Pairs listed in the dashboard.
     watch_pairs: 20_000 "pairs", at "the oldest are listed no longer, save flagged ones";
     /// Flagged pairs listed in the dashboard beyond those.

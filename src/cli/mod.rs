@@ -17,9 +17,12 @@ mod live;
 mod man;
 mod meter;
 mod output;
+#[cfg(feature = "live")]
+mod plaintext;
 mod replay;
 mod run;
 mod screen;
+mod walk;
 mod watch;
 mod wiring;
 

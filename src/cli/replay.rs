@@ -101,7 +101,7 @@ impl Replay {
             exchanges: false,
             explain,
             showing,
-            reading: Reading { keys: self.reading.keys.or(&config), ..self.reading },
+            reading: self.reading.or(&config),
         })
     }
 }

@@ -39,10 +39,10 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
-    let mut summary = wiring::walk(opened, settings, watched, |moment| {
-        meter.at(moment.read, moment.total);
+    let mut summary = wiring::walk_on(reading.threads(), opened, settings, watched, |read, total| {
+        meter.at(read, total);
         !meter.interrupted() && !seen.unwritable()
-    })?;
+    });
     meter.clear();
     if meter.interrupted() {
         eprintln!("gatewitness: interrupted; this is what was found until then");
