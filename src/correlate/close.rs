@@ -25,6 +25,10 @@ impl Correlator {
         let rival = self.rival(&links);
         self.remember(&links);
         others.extend(self.remembered(&key, &links));
+        let lossy = self.lossy(&down);
+        if lossy {
+            others.extend(links.iter().filter_map(|placed| self.strays(placed)));
+        }
         let mut groups: Vec<(Stamp, Placed)> =
             links.into_iter().filter_map(|placed| Some((self.visits.open.get(&placed.visit)?.start, placed))).collect();
         groups.sort_by_key(|(start, placed)| (*start, placed.visit));
@@ -68,7 +72,22 @@ impl Correlator {
             self.legs.remove(&request.id);
         }
         let element = request.element;
-        Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, at_end: self.last })
+        Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, lossy, at_end: self.last })
+    }
+
+    /// Whether packets were lost while a request went on.
+    fn lossy(&self, down: &Leg) -> bool {
+        let (from, until) = (down.start().ts, down.done.map_or(Ts::MAX, |done| done.last.ts));
+        self.lost.range(..=(until, ExId::LAST)).any(|(_, last)| *last >= from)
+    }
+
+    /// Where packets were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
+    fn strays(&self, placed: &Placed) -> Option<Other> {
+        let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word);
+        let doubted = |mark: &Mark| mark.weight < -1.0 && !mark.is_time();
+        let stray = !placed.marks.iter().any(tied) || placed.marks.iter().any(doubted);
+        let visit = self.visits.open.get(&placed.visit).filter(|_| stray)?;
+        Some(Other { share: STRAY, visit: visit.id.0, legs: Vec::new(), conduit: None, instead: visit.legs.clone() })
     }
 
     /// What goes to one request and may have been another's: the other's pair has to be judged with that in mind.
@@ -149,6 +168,10 @@ fn because(placed: &Placed) -> Vec<Mark> {
     because
 }
 
+/// Marks by which a visit is its request's whatever else was lost.
+const TIES: [&str; 5] = ["names", "content", "arguments", "trace", "token"];
+/// How likely it is that a visit without them is another's where packets were lost: enough to be in doubt.
+const STRAY: f64 = 0.5;
 /// Links surer than this teach.
 const SURE: f64 = 0.95;
 /// Visits of others' that one request's pair is judged with in mind.

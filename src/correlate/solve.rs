@@ -118,7 +118,12 @@ impl Correlator {
             placed.score < PLAIN
                 && visit.and_then(|visit| self.exchanged(visit)).is_some_and(|credential| self.learned.exchanged.is_open(credential))
         };
-        keys.into_iter().any(|key| !waited(key) && solution.placed.get(key).into_iter().flatten().any(open))
+        // A visit without an end may have had one that was lost: its connection's next packet shows that.
+        let open_end = |leg: &Leg| leg.done.is_none() && (leg.asked != Asked::Stream || leg.response.is_none());
+        let endless =
+            |placed: &Placed| self.visits.open.get(&placed.visit).is_some_and(|visit| legs_of(visit, &self.legs).into_iter().any(open_end));
+        let unclear = |placed: &Placed| open(placed) || endless(placed);
+        keys.into_iter().any(|key| !waited(key) && solution.placed.get(key).into_iter().flatten().any(unclear))
     }
 
     /// What speaks for and against each visit of a kind being each request's.
