@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("verdict", &["base", "tcp", "http", "mcp", "correlate"]),
     ("pipeline", &["base", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict"]),
     ("source", &["base", "capfile"]),
-    ("report", &["base", "capfile", "tcp", "http", "mcp", "correlate", "verdict", "pipeline"]),
+    ("report", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline"]),
     ("cli", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline", "source", "report"]),
 ];
 

@@ -27,6 +27,8 @@ pub(super) struct Config {
     pub(super) fail_on: Option<Vec<Verdict>>,
     pub(super) allow_declared: bool,
     pub(super) strict: bool,
+    pub(super) report_issue: bool,
+    pub(super) evidence: Option<PathBuf>,
 }
 
 impl Config {
@@ -36,7 +38,7 @@ impl Config {
         let text = fs::read_to_string(path).with_context(|| format!("{}: the configuration cannot be read", path.display()))?;
         let mut config = Config::parse(&text).with_context(|| format!("{}: the configuration is not understood", path.display()))?;
         let here = path.parent().unwrap_or(Path::new(""));
-        let paths = config.keylog.iter_mut().chain(&mut config.fingerprint_key).chain(&mut config.output);
+        let paths = config.keylog.iter_mut().chain(&mut config.fingerprint_key).chain(&mut config.output).chain(&mut config.evidence);
         paths.for_each(|path| *path = here.join(&path));
         Ok(config)
     }

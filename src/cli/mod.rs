@@ -2,8 +2,10 @@
 //! judged or laid out: it only wires the rooms that do.
 
 mod args;
+mod compare;
 mod completions;
 mod config;
+mod evidence;
 mod exchanges;
 mod exit;
 mod key;
@@ -45,6 +47,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Replay>),
+    Compare(Box<compare::Compare>),
     Exchanges(exchanges::Exchanges),
     Completions(completions::Completions),
     Man(man::Man),
@@ -54,6 +57,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
+        Command::Compare(command) => command.run(),
         Command::Exchanges(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
@@ -91,6 +95,8 @@ Examples:
   gatewitness replay incident.pcap --format ndjson | jq 'select(.record == \"finding\")'
   gatewitness replay /var/captures/            a directory of rotated files, as one capture
   ssh gateway tcpdump -i any -w - tcp | gatewitness replay -
+  gatewitness replay incident.pcap --format html -o report.html --evidence bundles/
+  gatewitness compare before.pcap after.pcap   did the fix work?
   gatewitness exchanges incident.pcap          every HTTP exchange, one a line
 
 Exit codes:

@@ -1,11 +1,21 @@
 //! Judged pairs, findings, exchanges and losses come in; bytes for a person or a script go out, one file a form. It refuses to know
 //! where they go: files, terminals and exit codes are the command line's.
 
+pub mod compare;
+mod digest;
+pub mod evidence;
+mod html;
 mod json;
+mod junit;
+mod ladder;
+mod markdown;
 mod ndjson;
 mod record;
+mod sarif;
 mod sink;
 mod text;
+mod view;
+mod whole;
 
 #[cfg(test)]
 mod fixtures;
@@ -15,6 +25,7 @@ mod tests;
 pub use json::Json;
 pub use ndjson::Ndjson;
 pub use text::{Lines, Text};
+pub use whole::{Form, Whole};
 
 use std::io;
 

@@ -85,12 +85,12 @@ fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
     }
 }
 
-fn why(link: &Link) -> String {
+pub(in crate::report) fn why(link: &Link) -> String {
     let marks: Vec<String> = link.because.iter().map(|mark| format!("{} {:+.1}", mark.word, mark.weight)).collect();
     format!("visit {}, score {:.3}: {} (nats)", link.group + 1, link.score, marks.join(", "))
 }
 
-fn rival(rival: Option<&Rival>, files: &[String]) -> String {
+pub(in crate::report) fn rival(rival: Option<&Rival>, files: &[String]) -> String {
     let Some(Rival { down, margin }) = rival else { return "No other client request comes into question.".to_owned() };
     let odds = margin.exp();
     let odds = if odds < 1e6 { format!("{odds:.0} to 1") } else { "over a million to one".to_owned() };

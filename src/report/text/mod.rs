@@ -1,14 +1,14 @@
 //! The report for a person, at most 100 columns wide: what was captured, the gateway, the verdicts, a story a finding. Of the pairs it
 //! keeps only what stories need, so that memory does not follow the capture.
 
-mod explain;
+pub(super) mod explain;
 mod finding;
 mod lines;
-mod overview;
-mod page;
-mod say;
-mod story;
-mod words;
+pub(super) mod overview;
+pub(super) mod page;
+pub(super) mod say;
+pub(super) mod story;
+pub(super) mod words;
 
 pub use lines::Lines;
 

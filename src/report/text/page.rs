@@ -106,7 +106,7 @@ fn look(verdict: Verdict) -> (char, Style) {
 }
 
 /// Without characters that could move a cursor, change a colour or turn the reading direction.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(in crate::report) fn clean(text: &str) -> Cow<'_, str> {
     let unsafe_char = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.contains(unsafe_char) {
         Cow::Owned(text.chars().map(|c| if unsafe_char(c) { '\u{fffd}' } else { c }).collect())
