@@ -30,13 +30,14 @@ fn the_command_line_is_sound() {
 fn help_teaches() {
     snapshot("help", &help(None));
     snapshot("help-replay", &help(Some("replay")));
+    snapshot("help-compare", &help(Some("compare")));
     snapshot("help-exchanges", &help(Some("exchanges")));
 }
 
 #[test]
 fn every_long_option_has_a_key_in_the_configuration() {
     let tool = Cli::command();
-    let longs: Vec<&str> = ["replay", "exchanges"]
+    let longs: Vec<&str> = ["replay", "compare", "exchanges"]
         .iter()
         .flat_map(|name| tool.find_subcommand(name).unwrap().get_arguments().filter_map(clap::Arg::get_long))
         .filter(|long| !["help", "version", "config"].contains(long))
@@ -52,7 +53,9 @@ fn every_long_option_has_a_key_in_the_configuration() {
 fn what_does_not_work_is_not_accepted() {
     let refused = |words: &[&str]| Cli::try_parse_from([&["gatewitness"], words].concat()).is_err_and(|error| error.exit_code() == 2);
     assert!(refused(&["replay"]));
-    assert!(refused(&["replay", "a.pcap", "--format", "html"]));
+    assert!(refused(&["replay", "a.pcap", "--format", "yaml"]));
+    assert!(refused(&["replay", "a.pcap", "--report-issue", "--format", "json"]));
+    assert!(refused(&["compare", "a.pcap"]));
     assert!(refused(&["replay", "a.pcap", "--fail-on", "masked"]));
     assert!(refused(&["replay", "a.pcap", "--gateway", "somewhere"]));
     assert!(refused(&["replay", "a.pcap", "--stall-after", "0"]));

@@ -136,7 +136,9 @@ impl Ladder {
         }
         for (label, all) in [("For it:", &self.because), ("Against it:", &self.against)] {
             let _ = writeln!(out, "\n{label}");
-            all.iter().for_each(|line| drop(writeln!(out, "  {line}")));
+            for line in all {
+                let _ = writeln!(out, "  {line}");
+            }
         }
         out
     }

@@ -109,7 +109,12 @@ fn markdown(of: &Comparison) -> String {
 
 fn about(run: &Run) -> Vec<String> {
     let mut all = vec![run.captures.join(", ")];
-    all.extend(run.software.iter().filter(|(label, _)| label == "gateway").map(|(label, names)| format!("{label}: {}", names.join("; "))));
+    all.extend(
+        run.software
+            .iter()
+            .filter(|(label, _)| label.starts_with("gateway"))
+            .map(|(label, names)| format!("{label}: {}", names.join("; "))),
+    );
     all.push(format!("{}, {} flagged, {} not judged", many(run.pairs, "pair"), number(run.flagged), number(run.unresolved)));
     all.extend(run.health.iter().map(|line| format!("lost: {line}")));
     all

@@ -68,15 +68,18 @@ impl Bundle {
         // First what is overwritten in place: it shows what stands for each secret.
         let mut rest = Vec::new();
         let mut plain = Vec::new();
-        for stream in streams.drain(..) {
+        for (copy, stream) in streams.drain(..).flat_map(|stream| stream.split().into_iter().enumerate()) {
             match stream.how() {
                 How::Made(why) => rest.push((stream, why)),
                 how => match cover::sides(&stream, MOST_SPAN) {
                     Some(mut sides) => match cover::cover(&mut sides, how, &mut aliases) {
                         Ok(()) => plain.push((stream, sides)),
-                        Err(_) => rest.push((stream, "a body is coded (gzip, zstd, ...)")),
+                        Err(_) if copy == 0 => rest.push((stream, "a body is coded (gzip, zstd, ...)")),
+                        // Written anew, one copy is enough.
+                        Err(_) => {}
                     },
-                    None => rest.push((stream, "it spans too much to be overwritten in place")),
+                    None if copy == 0 => rest.push((stream, "it spans too much to be overwritten in place")),
+                    None => {}
                 },
             }
         }

@@ -38,6 +38,8 @@ pub(super) struct Packet {
     pub(super) orig_len: u32,
     pub(super) data: Vec<u8>,
     pub(super) from_client: bool,
+    /// Client and server as this packet names them: a connection may be seen under other addresses too (NAT, a relay's outer leg).
+    pub(super) ends: (Addr, Addr),
     pub(super) seq: u32,
     pub(super) syn: bool,
     /// Where the TCP header begins, and where the payload does.
@@ -53,7 +55,7 @@ impl Gather {
         let mut bundles = Vec::new();
         for (bundle, one) in wanted.iter().enumerate() {
             let mut parts: Vec<Part> = Vec::new();
-            one.traces.iter().flat_map(|trace| trace.parts.clone()).for_each(|part| add(&mut parts, part));
+            one.traces.iter().chain(&one.context).flat_map(|trace| trace.parts.clone()).for_each(|part| add(&mut parts, part));
             for (n, part) in parts.iter().enumerate() {
                 let clients = || std::iter::once(part.peers.client).chain(part.peers.client_aliases.iter().copied());
                 for client in clients() {
@@ -107,6 +109,7 @@ impl Gather {
                 orig_len: frame.orig_len,
                 data: frame.data.to_vec(),
                 from_client,
+                ends: if from_client { (segment.src, segment.dst) } else { (segment.dst, segment.src) },
                 seq: segment.seq,
                 syn: segment.flags.has(crate::packet::Flags::SYN),
                 tcp,
@@ -120,6 +123,31 @@ impl Gather {
 impl Stream {
     fn new(part: Part) -> Stream {
         Stream { part, frames: Vec::new(), left_out: 0, bytes: 0, over: false }
+    }
+
+    /// One stream for each pair of addresses, the first as the run names the connection. What has to be read as a whole keeps those alone.
+    pub(super) fn split(self) -> Vec<Stream> {
+        let main = (self.part.peers.client, self.part.peers.server);
+        let whole = matches!(self.part.how, How::Made(_));
+        let part = self.part.clone();
+        let mut all = vec![Stream { part: self.part, frames: Vec::new(), left_out: self.left_out, bytes: 0, over: true }];
+        for packet in self.frames {
+            if packet.ends != main && whole {
+                continue;
+            }
+            let place = all.iter().position(|stream| packet.ends == (stream.part.peers.client, stream.part.peers.server));
+            let place = place.unwrap_or_else(|| {
+                let mut part = part.clone();
+                (part.peers.client, part.peers.server) = packet.ends;
+                part.label += ", under other addresses";
+                all.push(Stream { part, frames: Vec::new(), left_out: 0, bytes: 0, over: true });
+                all.len() - 1
+            });
+            if let Some(stream) = all.get_mut(place) {
+                stream.frames.push(packet);
+            }
+        }
+        all
     }
 
     pub(super) fn how(&self) -> How {

@@ -17,6 +17,8 @@ use crate::verdict::{CauseKind, Failure, Finding, Judged, Reason, Verdict};
 pub struct Picker {
     traces: Vec<Trace>,
     known: BTreeMap<Key, usize>,
+    /// An answered pair for each upstream server: beside silence, it shows that the server is one.
+    sound: BTreeMap<(Addr, Addr), Trace>,
     files: Vec<String>,
     limits: Limits,
 }
@@ -79,6 +81,8 @@ pub struct Wanted {
     pub(super) finding: u64,
     pub(super) record: Value,
     pub(super) traces: Vec<Trace>,
+    /// Another pair that shows who is who.
+    pub(super) context: Option<Trace>,
     /// Pairs of the finding that are not in the bundle.
     pub(super) untold: u64,
 }
@@ -86,11 +90,12 @@ pub struct Wanted {
 impl Picker {
     /// `files` names the captures, where there are several.
     pub fn new(files: Vec<String>, limits: &Limits) -> Picker {
-        Picker { traces: Vec::new(), known: BTreeMap::new(), files, limits: limits.clone() }
+        Picker { traces: Vec::new(), known: BTreeMap::new(), sound: BTreeMap::new(), files, limits: limits.clone() }
     }
 
     /// A pair was judged.
     pub fn pair(&mut self, judged: &Judged) {
+        self.note_context(judged);
         let flagged = judged.verdict.flagged();
         if !(flagged || judged.verdict == Verdict::Unresolved) || self.traces.len() >= self.limits.evidence_pairs {
             return;
@@ -106,6 +111,25 @@ impl Picker {
         self.traces.push(Trace::new(judged, &self.files));
     }
 
+    fn note_context(&mut self, judged: &Judged) {
+        let pair = &judged.pair;
+        let answered = matches!(judged.verdict, Verdict::Healthy | Verdict::Propagated | Verdict::Swallowed | Verdict::Partial);
+        if !answered || judged.failure == Some(Failure::Timeout) {
+            return;
+        }
+        // Any that was answered will do, a healthy one is better.
+        let better = |known: &Trace| judged.verdict == Verdict::Healthy && known.expected.verdict != Verdict::Healthy;
+        let new = |server: &Addr| self.sound.get(&(pair.gateway, *server)).is_none_or(better);
+        let servers: Vec<Addr> = pair.up.iter().map(|link| link.leg.peers.server).filter(new).collect();
+        if servers.is_empty() || self.sound.len() >= self.limits.evidence_bundle_pairs || pair.up.len() > MOST_SOUND {
+            return;
+        }
+        let trace = Trace::new(judged, &self.files);
+        for server in servers {
+            self.sound.insert((pair.gateway, server), trace.clone());
+        }
+    }
+
     /// The evidence for findings, in their order; and how many findings go without.
     pub fn choose(self, findings: &[Finding]) -> (Vec<Wanted>, usize) {
         let mut all = Vec::new();
@@ -119,8 +143,16 @@ impl Picker {
                 traces = of(&finding.candidates);
             }
             let untold = (finding.count.max(finding.candidates.len() as u64)).saturating_sub(traces.len() as u64);
+            // Who never answers cannot be told from a server of another kind, but for what it did at another time.
+            // The same where the client's own request was lost: then nothing in the bundle says what is asked here.
+            let lost = |trace: &Trace| {
+                trace.record["downstream"]["mcp"]["method"].is_null() && trace.record["downstream"]["mcp"]["lists"].is_null()
+            };
+            let silent = finding.verdict == Verdict::Stalled || finding.failure == Some(Failure::Timeout) || traces.iter().any(lost);
+            let gateway = traces.first().map(|trace| trace.gateway);
+            let context = gateway.zip(finding.server).filter(|_| silent).and_then(|key| self.sound.get(&key)).cloned();
             let record = serde_json::to_value(FindingRecord::new(finding)).unwrap_or_default();
-            all.push(Wanted { finding: finding.number, record, traces, untold });
+            all.push(Wanted { finding: finding.number, record, traces, context, untold });
         }
         (all, findings.len().saturating_sub(self.limits.evidence_bundles))
     }
@@ -231,4 +263,6 @@ pub(super) fn add(parts: &mut Vec<Part>, part: Part) {
 
 /// Pairs of one kind that are remembered.
 const OF_A_KIND: usize = 2;
+/// Upstream exchanges of a pair that serves as context: a small one is enough.
+const MOST_SOUND: usize = 16;
 const MOST_LABEL: usize = 200;

@@ -168,7 +168,8 @@ pub(super) fn ladders(all: &[Ladder]) -> Vec<Picture> {
 }
 
 fn picture(ladder: &Ladder) -> Picture {
-    let x = |lane: usize| CLOCK + 70.0 + lane as f64 * LANE;
+    let (lane_width, fits) = if ladder.lanes.len() > 3 { (LANE * 0.7, WORDS * 7 / 10) } else { (LANE, WORDS) };
+    let x = |lane: usize| CLOCK + 70.0 + lane as f64 * lane_width;
     let lanes = ladder.lanes.iter().enumerate().map(|(n, name)| {
         let (first, second) = name.rsplit_once(' ').unwrap_or((name, ""));
         Lane { x: x(n), name: first.trim_end_matches(" at").to_owned(), second: second.to_owned() }
@@ -176,7 +177,7 @@ fn picture(ladder: &Ladder) -> Picture {
     let rows = ladder.steps.iter().enumerate().map(|(n, step)| {
         let (from, to) = (x(step.from), x(step.to));
         let text: String =
-            if step.text.chars().count() > WORDS { step.text.chars().take(WORDS - 1).chain(['…']).collect() } else { step.text.clone() };
+            if step.text.chars().count() > fits { step.text.chars().take(fits - 1).chain(['…']).collect() } else { step.text.clone() };
         Row {
             y: 62.0 + n as f64 * ROW,
             from,
