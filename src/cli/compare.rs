@@ -11,6 +11,7 @@ use super::config::Config;
 use super::exit::Exit;
 use super::key;
 use super::meter::Meter;
+use super::output;
 use super::run::Settings;
 use super::wiring;
 use crate::base::Limits;
@@ -86,7 +87,7 @@ impl Compare {
             _ => comparison.told(Layout::Text),
         };
         match &showing.output {
-            Some(path) => std::fs::write(path, text)?,
+            Some(path) => output::create(path, &[self.before, self.after])?.write_all(text.as_bytes())?,
             None => io::stdout().write_all(text.as_bytes())?,
         }
         Ok(match comparison.answer() {

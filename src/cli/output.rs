@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
@@ -26,12 +26,17 @@ pub(super) fn open(showing: &Showing, inputs: &[PathBuf], shape: Shape, manner: 
         let colour = out.is_terminal() && colour_wanted();
         return report(showing.format(), BufWriter::with_capacity(BUFFER, out), shape, manner, colour);
     };
+    let file = create(path, inputs)?;
+    report(showing.format(), BufWriter::with_capacity(BUFFER, file), shape, manner, false)
+}
+
+/// Makes the file, unless it is one of the inputs.
+pub(super) fn create(path: &Path, inputs: &[PathBuf]) -> anyhow::Result<File> {
     let output = fs::canonicalize(path).ok();
     if output.is_some() && inputs.iter().any(|input| fs::canonicalize(input).ok() == output) {
         bail!("{}: this is one of the inputs; name another file with -o", path.display());
     }
-    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-    report(showing.format(), BufWriter::with_capacity(BUFFER, file), shape, manner, false)
+    File::create(path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, manner: &Manner<'_>, colour: bool) -> anyhow::Result<Box<dyn Report>> {
