@@ -1,105 +1,118 @@
 //! Assignment: each visit gets at most one client request, each request at most one visit of a kind, the sum of weights is greatest.
 
+/// What each visit may get: columns in ascending order, each with a log-likelihood ratio. What is not named is impossible.
+pub(super) type Row = Vec<(usize, f64)>;
+
 /// The best assignment of rows to columns, where a row may also stay without (at `alone`).
 ///
-/// `weights[row][column]` is a log-likelihood ratio; `None` forbids. Shortest augmenting paths with potentials (Kuhn, Munkres; the
-/// form of Jonker and Volgenant), O(rows² · columns). Ties go to the lower row and column, so the result is determined.
-pub(super) fn assign(weights: &[Vec<Option<f64>>], columns: usize, alone: f64) -> Vec<Option<usize>> {
-    let rows = weights.len();
-    // Columns: the real ones, then one of its own for each row that stays alone. Costs are negated weights.
-    let width = columns + rows;
-    let cost = |row: usize, column: usize| -> f64 {
-        if column >= columns {
-            return if column - columns == row { -alone } else { FORBIDDEN };
+/// Shortest augmenting paths with potentials (Kuhn, Munkres; the form of Jonker and Volgenant) over the edges that there are. Ties go
+/// to the lower row and column, so the result is determined.
+pub(super) fn assign(rows: &[Row], columns: usize, alone: f64) -> Vec<Option<usize>> {
+    let mut plan = Plan { rows, columns, alone, row_of: vec![None; columns + rows.len()], price: vec![0.0; columns + rows.len()] };
+    let mut found = vec![None; rows.len()];
+    for row in 0..rows.len() {
+        plan.place(row, &mut found);
+    }
+    found.into_iter().map(|column| column.filter(|column| *column < columns)).collect()
+}
+
+/// Columns: the real ones, then one of its own for each row that stays alone.
+struct Plan<'a> {
+    rows: &'a [Row],
+    columns: usize,
+    alone: f64,
+    row_of: Vec<Option<usize>>,
+    price: Vec<f64>,
+}
+
+/// A column on a path that is being sought.
+struct Step {
+    column: usize,
+    distance: f64,
+    /// The row it was reached from.
+    from: usize,
+    settled: bool,
+}
+
+impl Plan<'_> {
+    /// Costs of a row's columns.
+    fn costs(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let own = self.rows.get(row).into_iter().flatten().map(|(column, weight)| (*column, -weight));
+        own.chain([(self.columns + row, -self.alone)])
+    }
+
+    fn priced(&self, row: usize, column: usize) -> f64 {
+        let cost = self.costs(row).find(|(own, _)| *own == column).map_or(f64::INFINITY, |(_, cost)| cost);
+        cost - self.price.get(column).copied().unwrap_or(0.0)
+    }
+
+    fn place(&mut self, row: usize, found: &mut [Option<usize>]) {
+        let mut steps: Vec<Step> = Vec::new();
+        let (mut at, mut here) = (row, 0.0);
+        let end = loop {
+            // Distances are relative to the row's own column, whose reduced cost is nothing.
+            let base = found.get(at).copied().flatten().map_or(0.0, |own| self.priced(at, own));
+            for (column, cost) in self.costs(at) {
+                let distance = here + cost - self.price.get(column).copied().unwrap_or(0.0) - base;
+                match steps.iter_mut().find(|step| step.column == column) {
+                    Some(step) if !step.settled && distance < step.distance => (step.distance, step.from) = (distance, at),
+                    Some(_) => {}
+                    None => steps.push(Step { column, distance, from: at, settled: false }),
+                }
+            }
+            let open = steps.iter_mut().filter(|step| !step.settled);
+            // Every row has a column of its own, so there always is one.
+            let Some(next) = open.min_by(|a, b| a.distance.total_cmp(&b.distance).then(a.column.cmp(&b.column))) else { return };
+            next.settled = true;
+            here = next.distance;
+            match self.row_of.get(next.column).copied().flatten() {
+                Some(holder) => at = holder,
+                None => break next.column,
+            }
+        };
+        for step in steps.iter().filter(|step| step.settled) {
+            if let Some(price) = self.price.get_mut(step.column) {
+                *price += step.distance - here;
+            }
         }
-        weights.get(row).and_then(|weights| weights.get(column)).copied().flatten().map_or(FORBIDDEN, |weight| -weight)
-    };
-    // One-based, as in the literature: column 0 holds the row being placed.
-    let (mut row_potential, mut column_potential) = (vec![0.0; rows + 1], vec![0.0; width + 1]);
-    let mut row_of = vec![0usize; width + 1];
-    let mut way = vec![0usize; width + 1];
-    for row in 1..=rows {
-        row_of[0] = row;
-        let mut column = 0;
-        let mut least = vec![f64::INFINITY; width + 1];
-        let mut used = vec![false; width + 1];
-        loop {
-            used[column] = true;
-            let from = row_of[column];
-            let (mut delta, mut next) = (f64::INFINITY, 0);
-            for candidate in 1..=width {
-                if used[candidate] {
-                    continue;
-                }
-                let reduced = cost(from - 1, candidate - 1) - row_potential[from] - column_potential[candidate];
-                if reduced < least[candidate] {
-                    least[candidate] = reduced;
-                    way[candidate] = column;
-                }
-                if least[candidate] < delta {
-                    delta = least[candidate];
-                    next = candidate;
-                }
+        let mut column = end;
+        while let Some(step) = steps.iter().find(|step| step.column == column) {
+            let before = found.get(step.from).copied().flatten();
+            if let (Some(slot), Some(own)) = (found.get_mut(step.from), self.row_of.get_mut(column)) {
+                *slot = Some(column);
+                *own = Some(step.from);
             }
-            for candidate in 0..=width {
-                if used[candidate] {
-                    row_potential[row_of[candidate]] += delta;
-                    column_potential[candidate] -= delta;
-                } else {
-                    least[candidate] -= delta;
-                }
+            match before {
+                Some(before) if step.from != row => column = before,
+                _ => break,
             }
-            column = next;
-            if row_of[column] == 0 {
-                break;
-            }
-        }
-        while column != 0 {
-            let previous = way[column];
-            row_of[column] = row_of[previous];
-            column = previous;
         }
     }
-    let mut found = vec![None; rows];
-    for (column, row) in row_of.iter().enumerate().skip(1).take(columns) {
-        if *row != 0 && weights.get(row - 1).and_then(|weights| weights.get(column - 1)).copied().flatten().is_some() {
-            found[row - 1] = Some(column - 1);
-        }
-    }
-    found
 }
 
 /// By how much the sum of weights falls if `row` may not have what it was given: the best other column, or another's in exchange.
-pub(super) fn margin(weights: &[Vec<Option<f64>>], given: &[Option<usize>], alone: f64, row: usize) -> (f64, Option<usize>) {
-    let weight = |row: usize, column: Option<usize>| match column {
-        None => Some(alone),
-        Some(column) => weights.get(row).and_then(|weights| weights.get(column)).copied().flatten(),
-    };
+pub(super) fn margin(rows: &[Row], given: &[Option<usize>], alone: f64, row: usize) -> (f64, Option<usize>) {
+    let weight = |row: usize, column: usize| rows.get(row)?.iter().find(|(own, _)| *own == column).map(|(_, weight)| *weight);
     let Some(Some(own)) = given.get(row).copied() else { return (f64::INFINITY, None) };
-    let Some(have) = weight(row, Some(own)) else { return (f64::INFINITY, None) };
+    let Some(have) = weight(row, own) else { return (f64::INFINITY, None) };
     let mut best = (have - alone, None);
-    let columns = weights.get(row).map_or(0, Vec::len);
-    for column in (0..columns).filter(|column| *column != own) {
-        let Some(other) = weight(row, Some(column)) else { continue };
-        let holder = given.iter().position(|given| *given == Some(column));
+    for (column, other) in rows.get(row).into_iter().flatten().filter(|(column, _)| *column != own) {
+        let holder = given.iter().position(|given| *given == Some(*column));
         let loss = match holder {
             None => have - other,
             Some(holder) => {
-                let held = weight(holder, Some(column)).unwrap_or(alone);
+                let held = weight(holder, *column).unwrap_or(alone);
                 // The holder takes ours, or stays alone.
-                let instead = weight(holder, Some(own)).unwrap_or(alone).max(alone);
+                let instead = weight(holder, own).unwrap_or(alone).max(alone);
                 have + held - other - instead
             }
         };
         if loss < best.0 {
-            best = (loss, Some(column));
+            best = (loss, Some(*column));
         }
     }
     best
 }
-
-/// Dearer than any sum of weights can be.
-const FORBIDDEN: f64 = 1e9;
 
 #[cfg(test)]
 mod tests {
@@ -107,34 +120,53 @@ mod tests {
 
     #[test]
     fn the_sum_counts_not_the_first_choice() {
-        let weights = vec![vec![Some(5.0), Some(4.0)], vec![Some(4.5), None]];
-        assert_eq!(assign(&weights, 2, -10.0), vec![Some(1), Some(0)]);
+        let rows = [vec![(0, 5.0), (1, 4.0)], vec![(0, 4.5)]];
+        assert_eq!(assign(&rows, 2, -10.0), vec![Some(1), Some(0)]);
     }
 
     #[test]
     fn what_fits_nowhere_stays_alone() {
-        let weights = vec![vec![Some(-20.0)], vec![None]];
-        assert_eq!(assign(&weights, 1, -3.0), vec![None, None]);
+        let rows = [vec![(0, -20.0)], vec![]];
+        assert_eq!(assign(&rows, 1, -3.0), vec![None, None]);
     }
 
     #[test]
     fn margin_is_what_an_exchange_would_cost() {
-        let weights = vec![vec![Some(5.0), Some(4.0)], vec![Some(3.0), Some(4.0)]];
-        let given = assign(&weights, 2, -10.0);
+        let rows = [vec![(0, 5.0), (1, 4.0)], vec![(0, 3.0), (1, 4.0)]];
+        let given = assign(&rows, 2, -10.0);
         assert_eq!(given, vec![Some(0), Some(1)]);
-        assert_eq!(margin(&weights, &given, -10.0, 0), (2.0, Some(1)));
+        assert_eq!(margin(&rows, &given, -10.0, 0), (2.0, Some(1)));
+    }
+
+    /// Every assignment tried.
+    fn best(rows: &[Row], alone: f64, taken: &mut Vec<usize>) -> f64 {
+        let Some((row, rest)) = rows.split_first() else { return 0.0 };
+        let mut most = alone + best(rest, alone, taken);
+        for (column, weight) in row {
+            if !taken.contains(column) {
+                taken.push(*column);
+                most = most.max(weight + best(rest, alone, taken));
+                taken.pop();
+            }
+        }
+        most
     }
 
     proptest::proptest! {
         #[test]
-        fn no_exchange_of_two_betters_it(flat in proptest::collection::vec(-9i8..9, 25)) {
-            let weights: Vec<Vec<Option<f64>>> = flat.chunks(5).map(|row| row.iter().map(|w| (*w > -8).then_some(f64::from(*w))).collect()).collect();
-            let given = assign(&weights, 5, -5.0);
-            for row in 0..5 {
-                if given[row].is_some() {
-                    proptest::prop_assert!(margin(&weights, &given, -5.0, row).0 >= -1e-9);
-                }
-            }
+        fn nothing_is_better(flat in proptest::collection::vec(-9i8..9, 30)) {
+            let row = |row: &[i8]| row.iter().enumerate().filter(|(_, w)| **w > -4).map(|(n, w)| (n, f64::from(*w))).collect();
+            let rows: Vec<Row> = flat.chunks(5).map(row).collect();
+            let given = assign(&rows, 5, -3.0);
+            let got: f64 = given.iter().enumerate().map(|(row, column)| match column {
+                Some(column) => rows[row].iter().find(|(own, _)| own == column).unwrap().1,
+                None => -3.0,
+            }).sum();
+            let mut columns: Vec<usize> = given.iter().flatten().copied().collect();
+            columns.sort_unstable();
+            columns.dedup();
+            proptest::prop_assert_eq!(columns.len(), given.iter().flatten().count());
+            proptest::prop_assert!((got - best(&rows, -3.0, &mut Vec::new())).abs() < 1e-9);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! One exchange, with everything that has become known of it so far.
 
+use std::sync::Arc;
+
+use super::names::Names;
 use crate::base::{ExId, Gap, Stamp};
 use crate::mcp::{Answer, Answered, Ask, Asked, Exchange, Peers, Request, Response};
 
@@ -18,6 +21,8 @@ pub struct Leg {
     pub response: Option<Response>,
     /// Messages of the answer, in the order in which they came.
     pub answers: Vec<Answer>,
+    /// Names in the lists among them, at the same places.
+    pub(super) names: Vec<Option<Arc<Names>>>,
     /// How the response ended; `None` while it is open.
     pub done: Option<Answered>,
     /// Something of its answer was missed: until it is over, silence proves nothing.
@@ -28,7 +33,13 @@ impl Leg {
     /// From the request's side.
     pub fn new(exchange: Exchange) -> Leg {
         let Exchange { id, peers, request, asked } = exchange;
-        Leg { id, peers, request, asked, response: None, answers: Vec::new(), done: None, missed: None }
+        Leg { id, peers, request, asked, response: None, answers: Vec::new(), names: Vec::new(), done: None, missed: None }
+    }
+
+    /// A message of its answer was read.
+    pub fn answer(&mut self, answer: Answer) {
+        self.names.push(Names::listed(&answer.outcome).map(Arc::new));
+        self.answers.push(answer);
     }
 
     /// First byte of the request; of the response where no request was seen.

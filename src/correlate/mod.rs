@@ -6,10 +6,18 @@
 //! can change it.
 
 mod assign;
+mod belief;
+mod close;
+mod component;
+mod edges;
 mod evidence;
+mod exchanged;
 mod leg;
+mod names;
+mod pace;
 mod pair;
 mod request;
+mod requests;
 mod roles;
 mod solve;
 mod visit;
@@ -17,16 +25,16 @@ mod visit;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 pub use leg::Leg;
 pub use pair::{Gateway, Link, Mark, Other, Pair, Rival};
 
-use crate::base::{Addr, ExId, Limits, Stamp, Ts};
+use crate::base::{Addr, ExId, Limits, Ts};
 use crate::mcp::{AskKind, Asked, Conduit, ConduitKind, Exchange, Seen};
 use evidence::Learned;
 use request::{Request, left};
+use requests::{Key, Requests};
 use roles::Roles;
 use visit::{Hasher, VisitId, Visits};
 
@@ -45,7 +53,7 @@ pub struct Correlator {
     outer: BTreeSet<ExId>,
     /// Which downstream leg an outer leg became another name of, and which legs an alias stands for.
     inner: HashMap<ExId, ExId, Hasher>,
-    requests: BTreeMap<(Stamp, ExId, usize), Request>,
+    requests: Requests,
     visits: Visits,
     starts: BTreeSet<(Ts, VisitId)>,
     /// Connections that carry something the witness cannot read.
@@ -54,9 +62,17 @@ pub struct Correlator {
     blind: BTreeMap<(Ts, ExId), Arc<Conduit>>,
     learned: Learned,
     /// Requests that ended and whose pair is due.
-    due: BTreeSet<(Stamp, ExId, usize)>,
-    /// Candidates of visits, for as long as one pair is being closed.
-    candidates: RefCell<HashMap<VisitId, Rc<[solve::Key]>, Hasher>>,
+    due: BTreeSet<Key>,
+    /// Requests that wait for the end of another before their pairs can be told.
+    waiters: BTreeMap<Key, BTreeSet<Key>>,
+    /// Visits that are new, or of which more is known than when their candidates were sought.
+    stale: BTreeSet<VisitId>,
+    /// Requests that may have caused each visit.
+    parents_of: BTreeMap<VisitId, Vec<Key>>,
+    /// The state of what is known of roles when candidates were last sought.
+    epoch: u64,
+    /// What speaks for them, for as long as no more is known.
+    weighed: RefCell<edges::Weighed>,
     limits: Limits,
     now: Ts,
     held: Option<Ts>,
@@ -75,14 +91,18 @@ impl Correlator {
             undecided_conduits: Vec::new(),
             outer: BTreeSet::new(),
             inner: HashMap::default(),
-            requests: BTreeMap::new(),
+            requests: Requests::default(),
             visits: Visits::default(),
             starts: BTreeSet::new(),
             tunnels: BTreeMap::new(),
             blind: BTreeMap::new(),
             learned: Learned::default(),
             due: BTreeSet::new(),
-            candidates: RefCell::default(),
+            waiters: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            parents_of: BTreeMap::new(),
+            epoch: 0,
+            weighed: RefCell::default(),
             limits,
             now: Ts(i64::MIN),
             held: None,
@@ -102,22 +122,27 @@ impl Correlator {
                     if leg.request.is_none() {
                         self.blind_spot(id);
                     }
+                    self.changed(id);
                 }
             }
             Seen::Answered(id, answer) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
-                    if self.roles.role(leg.peers.server).upstream {
-                        self.learned.list(leg.peers.server, &answer);
+                    leg.answer(*answer);
+                    if let Some(Some(names)) = leg.names.last()
+                        && self.roles.role(leg.peers.server).upstream
+                    {
+                        self.learned.list(leg.peers.server, names);
                     }
-                    leg.answers.push(*answer);
                     self.visits.learn(leg);
+                    self.changed(id);
                 }
             }
             Seen::Done(id, answered) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.done = Some(answered);
-                    self.done(id);
-                    self.settle_one(id, out);
+                    self.changed(id);
+                    let ended = self.done(id);
+                    self.settle_one(ended, out);
                     self.settle_flushed(out);
                 }
             }
@@ -135,14 +160,6 @@ impl Correlator {
         }
         if self.legs.len() > self.limits.open_exchanges {
             self.make_room(out);
-        }
-    }
-
-    /// An exchange is over: with it its own pair may be ready, or those that wait for its outcome.
-    fn settle_one(&mut self, id: ExId, out: &mut Vec<Pair>) {
-        let own: Vec<_> = self.due.iter().copied().filter(|key| key.1 == id).collect();
-        for key in own {
-            self.close(key, false, &mut BTreeSet::new(), out);
         }
     }
 
@@ -251,11 +268,13 @@ impl Correlator {
         let Some(leg) = self.legs.get(&id) else { return };
         if role.upstream || authorization && !role.gateway {
             let visit = self.visits.attach(leg);
+            self.learned.asked(leg);
             if let Some(visit) = self.visits.open.get(&visit) {
                 self.starts.insert((visit.start.ts, visit.id));
+                self.stale.insert(visit.id);
             }
-            for answer in &leg.answers {
-                self.learned.list(leg.peers.server, answer);
+            for names in leg.names.iter().flatten() {
+                self.learned.list(leg.peers.server, names);
             }
         }
     }
@@ -309,25 +328,33 @@ impl Correlator {
         let (end, left, unseen) = (leg.done.map(|done| done.last), left(leg), leg.request.is_none());
         for element in elements {
             let key = (start, id, element);
-            self.requests.insert(key, Request { id, element, gateway, start, end, left, unseen });
+            let request = Request { id, element, gateway, start, end, left, unseen, waits_for: None, look_at: component::ANYTIME };
+            if let Some(leg) = self.legs.get(&id) {
+                self.requests.insert(key, request, leg);
+            }
             if end.is_some() {
                 self.due.insert(key);
             }
         }
+        self.meet(id);
+        // What was seen of a request behind a hole may come after what it caused.
+        let later = self.starts.range((start.ts, VisitId(0))..).map(|(_, visit)| *visit);
+        self.stale.extend(later);
     }
 
-    fn done(&mut self, id: ExId) {
-        let Some(leg) = self.legs.get(&id) else { return };
+    /// An exchange is over. Returns the requests that are over with it.
+    fn done(&mut self, id: ExId) -> Vec<Key> {
+        let Some(leg) = self.legs.get(&id) else { return Vec::new() };
         if leg.asked == Asked::Other {
             self.legs.remove(&id);
-            return;
+            return Vec::new();
         }
         self.now = self.now.max(leg.last().ts);
         if self.roles.done(leg) {
             self.flushed = true;
             self.flush();
         }
-        let Some(leg) = self.legs.get(&id) else { return };
+        let Some(leg) = self.legs.get(&id) else { return Vec::new() };
         if let Some(inner) = self.inner.get(&id).and_then(|inner| self.legs.get(inner))
             && inner.done.is_some()
             && !roles::same_answer(leg, inner)
@@ -337,19 +364,19 @@ impl Correlator {
             self.roles.differs(leg.peers.server, inner.peers.server);
         }
         let (start, end, left) = (leg.start(), leg.done.map(|done| done.last), left(leg));
-        let first = (start, id, 0);
-        let keys: Vec<_> = self.requests.range(first..=(start, id, usize::MAX)).map(|(key, _)| *key).collect();
-        for key in keys {
-            if let Some(request) = self.requests.get_mut(&key) {
+        let keys: Vec<Key> = self.requests.of_exchange(start, id).collect();
+        for key in &keys {
+            if let Some(request) = self.requests.get_mut(key) {
                 request.end = end;
                 request.left = left;
-                self.due.insert(key);
+                self.due.insert(*key);
             }
         }
         if self.outer.remove(&id) || self.inner.contains_key(&id) {
             self.inner.remove(&id);
             self.legs.remove(&id);
         }
+        keys
     }
 
     fn conduit(&mut self, conduit: Arc<Conduit>) {
@@ -368,6 +395,7 @@ impl Correlator {
         if failed {
             if let Some(id) = self.visits.conduit(conduit.clone()) {
                 self.starts.insert((conduit.start.ts, id));
+                self.stale.insert(id);
             }
         } else if !matches!(conduit.kind, ConduitKind::NoData) && !self.roles.role(at).gateway {
             self.tunnels.insert(conduit.id, conduit);
@@ -387,14 +415,14 @@ impl Correlator {
             }
         }
         for key in oldest {
-            self.close(key, true, &mut BTreeSet::new(), out);
+            self.close(key, true, out);
         }
         self.sweep();
     }
 
     /// Visits that no request can be the parent of, and that are over, are nobody's: the gateway's own errands.
     fn sweep(&mut self) {
-        let first = self.requests.values().map(|request| request.start.ts).min().unwrap_or(Ts::MAX);
+        let first = self.requests.keys().next().map_or(Ts::MAX, |key| key.0.ts);
         let horizon = first.min(self.held.unwrap_or(Ts::MAX)).min(self.now);
         let old: Vec<(Ts, VisitId)> = self.starts.range(..(horizon, VisitId(0))).copied().collect();
         for (start, id) in old {
@@ -402,7 +430,7 @@ impl Correlator {
             let idle = self.now.since(start) > IDLE;
             if (over && self.now.since(start) > LINGER) || idle {
                 self.starts.remove(&(start, id));
-                if let Some(visit) = self.visits.take(id) {
+                if let Some(visit) = self.take(id) {
                     self.drop_legs(&visit.legs);
                 }
             }
@@ -416,8 +444,7 @@ impl Correlator {
         for id in ids {
             if let Some(leg) = self.legs.get(id) {
                 self.visits.forget(leg);
-                let both = self.roles.role(leg.peers.server).gateway
-                    && self.requests.range((leg.start(), *id, 0)..).next().is_some_and(|(key, _)| key.1 == *id);
+                let both = self.roles.role(leg.peers.server).gateway && self.requests.of_exchange(leg.start(), *id).next().is_some();
                 if leg.done.is_some() && !both {
                     self.legs.remove(id);
                 }

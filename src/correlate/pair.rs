@@ -25,8 +25,6 @@ pub struct Pair {
     pub rival: Option<Rival>,
     /// Other visits that it could have got instead: the verdict has to hold under all of them.
     pub others: Vec<Other>,
-    /// Probability that the links are right, 0 to 1.
-    pub confidence: f64,
     /// The capture ended before the pair was over, or with it.
     pub at_end: bool,
 }
@@ -34,9 +32,11 @@ pub struct Pair {
 /// A visit that could belong to the pair as well.
 #[derive(Clone, Debug)]
 pub struct Other {
-    /// By how many nats the whole pairing would be worse.
-    pub cost: f64,
-    /// Its exchanges.
+    /// How likely that is, 0 to 1.
+    pub share: f64,
+    /// The visit's number: equal where several pairs could have got the same one.
+    pub visit: u64,
+    /// Its exchanges; none where the pair would have got nothing.
     pub legs: Vec<Arc<Leg>>,
     /// Or its connection, where it carried nothing readable.
     pub conduit: Option<Arc<Conduit>>,
@@ -51,6 +51,8 @@ pub struct Link {
     pub leg: Arc<Leg>,
     /// Which session group of this pair it belongs to, from 0.
     pub group: usize,
+    /// The number of that session group among all that were seen.
+    pub visit: u64,
     /// Probability that it belongs to this pair, 0 to 1.
     pub score: f64,
     /// Evidence, strongest first.

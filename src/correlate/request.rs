@@ -1,8 +1,8 @@
 //! The unit on the downstream side: one client request, or one message of a batch.
 
-use std::collections::HashSet;
-
 use super::Leg;
+use super::names::Names;
+use super::requests::Key;
 use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::http::{Broken, End};
 use crate::mcp::{Ask, Asked, ListKind, Outcome};
@@ -20,6 +20,10 @@ pub(super) struct Request {
     pub left: bool,
     /// The request itself was not seen: when it began is unknown, and so is what it caused.
     pub unseen: bool,
+    /// Another request that has to end before this one's pair can be told.
+    pub waits_for: Option<Key>,
+    /// Not to be looked at before.
+    pub look_at: Ts,
 }
 
 impl Request {
@@ -53,22 +57,23 @@ pub(crate) fn lists(leg: &Leg, element: usize) -> Option<ListKind> {
 
 /// The answer to one message of a request.
 pub(crate) fn answer_to(leg: &Leg, element: usize) -> Option<&Outcome> {
-    let ask = ask_of(leg, element);
-    let telling = |outcome: &&Outcome| {
-        matches!(outcome, Outcome::Result { .. } | Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Nonsense)
-    };
-    let answers = || leg.answers.iter().filter(|answer| telling(&&answer.outcome));
-    let own = answers().find(|answer| answer.id.is_some() && ask.is_some_and(|ask| ask.id == answer.id));
-    let any = || answers().find(|answer| answer.id.is_none() || ask.is_none());
-    own.or_else(any).map(|answer| &answer.outcome)
+    leg.answers.get(place_of(leg, element)?).map(|answer| &answer.outcome)
 }
 
-/// Names in a list answer, and whether there was a list at all.
-pub(super) fn names(outcome: Option<&Outcome>) -> Option<&[String]> {
-    match outcome {
-        Some(Outcome::Result { list: Some(list), .. }) => Some(&list.names),
-        _ => None,
-    }
+/// Names in a list answer, where there was a list at all.
+pub(super) fn names_to(leg: &Leg, element: usize) -> Option<&Names> {
+    leg.names.get(place_of(leg, element)?)?.as_deref()
+}
+
+fn place_of(leg: &Leg, element: usize) -> Option<usize> {
+    let ask = ask_of(leg, element);
+    let telling = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Result { .. } | Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Nonsense)
+    };
+    let answers = || leg.answers.iter().enumerate().filter(|(_, answer)| telling(&answer.outcome));
+    let own = answers().find(|(_, answer)| answer.id.is_some() && ask.is_some_and(|ask| ask.id == answer.id));
+    let any = || answers().find(|(_, answer)| answer.id.is_none() || ask.is_none());
+    own.or_else(any).map(|(place, _)| place)
 }
 
 /// Texts of a call's answer.
@@ -77,16 +82,4 @@ pub(super) fn texts(outcome: Option<&Outcome>) -> &[Fingerprint] {
         Some(Outcome::Result { texts, .. }) => texts,
         _ => &[],
     }
-}
-
-/// Every name that a gateway may have made by prefixing: the name itself and what stands after each separator in it.
-pub(super) fn endings(names: &[String]) -> HashSet<&str> {
-    let mut endings = HashSet::new();
-    for name in names {
-        endings.insert(name.as_str());
-        for (at, _) in name.match_indices(['-', '_', '.', ':', '/']) {
-            endings.extend(name.get(at + 1..).filter(|rest| !rest.is_empty()));
-        }
-    }
-    endings
 }

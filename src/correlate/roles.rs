@@ -37,6 +37,8 @@ pub(super) struct Roles {
     named: Vec<(IpAddr, Option<u16>)>,
     /// Times that a decision was sought.
     looks: u64,
+    /// Times that a role or where a gateway leads was found out.
+    epoch: u64,
 }
 
 /// A server's open requests, as far as roles need them.
@@ -46,6 +48,8 @@ struct Server {
     aliases: Vec<Addr>,
     requests: u64,
     opaque: bool,
+    /// Requests to it were opened by the very address of a server that was being asked.
+    owned: bool,
     role: Role,
     software: Option<String>,
 }
@@ -89,6 +93,8 @@ struct Hop {
     own: f64,
     /// Requests to B that began while one to A was open, whether they are over or not.
     begun: f64,
+    /// One of these was opened by the very address at which A listens.
+    opened: bool,
 }
 
 impl Roles {
@@ -100,12 +106,25 @@ impl Roles {
     /// A request to a server began.
     pub(super) fn asked(&mut self, leg: &Leg) {
         let within = self.around(leg.peers.server);
+        let (mut owned, mut asked) = (false, false);
         for a in within.iter().map(|(a, _)| *a).collect::<std::collections::BTreeSet<_>>() {
-            self.hops.entry((a, leg.peers.server)).or_default().begun += 1.0;
+            let own = self.servers.get(&a).is_some_and(|server| is_at(a, &server.aliases, &leg.peers));
+            let hop = self.hops.entry((a, leg.peers.server)).or_default();
+            hop.begun += 1.0;
+            hop.opened |= own;
+            owned |= own;
+            // Where the gateway is known by an address of its own, whatever it asks is upstream from the first request on.
+            asked |= own && !a.ip().is_loopback() && self.role(a).gateway;
         }
         let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
+        self.epoch += u64::from(owned && !server.owned);
+        server.owned |= owned;
+        if asked && server.role == Role::default() {
+            server.role.upstream = true;
+            self.epoch += 1;
+        }
         for alias in &leg.peers.server_aliases {
             if !server.aliases.contains(alias) {
                 server.aliases.push(*alias);
@@ -154,6 +173,7 @@ impl Roles {
     pub(super) fn differs(&mut self, a: Addr, b: Addr) {
         if let Some(hop) = self.hops.get_mut(&(a, b)) {
             hop.differ += 1.0;
+            self.epoch += 1;
         }
     }
 
@@ -173,7 +193,12 @@ impl Roles {
     /// Whether `b` stands behind the upstream server `a` and only gets what `a` was asked. Servers that are asked side by side get much that
     /// is equal: it takes more than one request to tell.
     pub(super) fn stands_before(&self, a: Addr, b: Addr) -> bool {
-        self.hops.get(&(a, b)).is_some_and(|hop| hop.is_relay() && hop.seen >= SEVERAL && hop.crossed == 0.0)
+        self.hops.get(&(a, b)).is_some_and(|hop| hop.is_relay() && hop.seen >= SEVERAL && hop.crossed == 0.0) && !self.is_chance(a, b)
+    }
+
+    /// Changes whenever there is more to know of roles or of where a gateway leads.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// What an address is.
@@ -183,12 +208,12 @@ impl Roles {
 
     /// Whether requests to `b` can be caused by requests to gateway `a`.
     pub(super) fn leads(&self, a: Addr, b: Addr) -> bool {
-        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0) && !self.relays(a, b)
+        a != b && self.hops.get(&(a, b)).is_some_and(|hop| hop.inside > 0.0 || hop.opened) && !self.relays(a, b) && !self.is_chance(a, b)
     }
 
     /// Whether `a` only passes requests on to `b`.
     pub(super) fn relays(&self, a: Addr, b: Addr) -> bool {
-        self.hops.get(&(a, b)).is_some_and(Hop::is_relay)
+        self.hops.get(&(a, b)).is_some_and(Hop::is_relay) && !self.is_chance(a, b)
     }
 
     /// Whether a connection with these ends may have been opened by the host of `gateway`.
@@ -206,7 +231,7 @@ impl Roles {
     fn describe(&self, at: Addr, server: &Server) -> Gateway {
         let onward = |opaque: bool| {
             let to = self.hops.range((at, Addr::MIN)..).take_while(|((a, _), _)| *a == at);
-            let to = to.filter(|((_, b), hop)| hop.inside > 0.0 && !self.role(*b).gateway && self.opaque_only(*b) == opaque);
+            let to = to.filter(|((_, b), hop)| hop.inside > 0.0 && !self.is_chance(at, *b) && !self.role(*b).gateway && self.opaque_only(*b) == opaque);
             to.filter(|((_, b), _)| opaque || self.role(*b).upstream).map(|((_, b), _)| *b).collect::<Vec<_>>()
         };
         let relays = self.hops.keys().filter(|(a, b)| *b == at && self.role(*a).relay).map(|(a, _)| *a).collect();
@@ -265,13 +290,22 @@ impl Roles {
             let own = is_at(*a, &server.aliases, peers);
             let token = inner.credential.is_some() && still.iter().any(|open| open.credential == inner.credential);
             let near = own || same_host(*a, &server.aliases, peers);
+            let before = (hop.inside > 0.0, hop.is_relay());
             hop.inside += if near { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
             hop.seen += 1.0;
             hop.own += if own { 1.0 } else { 0.0 };
             if inner.identity.is_some() && still.iter().any(|open| open.identity == inner.identity) {
                 hop.same += 1.0;
             }
+            self.epoch += u64::from(before != (hop.inside > 0.0, hop.is_relay()));
         }
+    }
+
+    /// Whether what happens between two servers is chance: what `b` is asked comes from the address of another server and never from
+    /// that of `a`, or it is `b` that asks `a`. Servers that one gateway asks side by side contain each other's requests all the time.
+    fn is_chance(&self, a: Addr, b: Addr) -> bool {
+        let opened = |a: Addr, b: Addr| self.hops.get(&(a, b)).is_some_and(|hop| hop.opened);
+        !opened(a, b) && (opened(b, a) || self.servers.get(&b).is_some_and(|server| server.owned))
     }
 
     /// Looks whether anything can be said of servers that nothing was said of yet. What was said stays.
@@ -297,7 +331,7 @@ impl Roles {
         let mut found = Vec::new();
         for ((a, b), hop) in &self.hops {
             let (from, to) = (self.role(*a), self.role(*b));
-            if (from.gateway && to.upstream) || from.relay || to.relay {
+            if (from.gateway && to.upstream) || from.relay || to.relay || self.is_chance(*a, *b) {
                 continue;
             }
             let back = self.hops.get(&(*b, *a)).map_or(0.0, |hop| hop.inside);
@@ -338,7 +372,7 @@ impl Roles {
     fn is_behind(&self, at: Addr) -> bool {
         let begun = |a: Addr, b: Addr| self.hops.get(&(a, b)).map_or(0.0, |hop| hop.begun);
         let mut before = self.hops.iter().filter(|((a, b), hop)| *b == at && !hop.is_relay() && !self.is_relayed(*a, at));
-        self.role(at).upstream || before.any(|((a, _), hop)| hop.begun > begun(at, *a))
+        self.role(at).upstream || before.any(|((a, _), hop)| hop.begun > begun(at, *a) && !self.is_chance(*a, at))
     }
 
     /// Whether a request that is open at `a` is open at `b` too, as it is, and nothing else was seen to pass there.
@@ -379,7 +413,7 @@ impl Roles {
         let relays: Vec<Addr> = self
             .hops
             .iter()
-            .filter(|((a, b), hop)| hop.is_relay() && self.role(*b).gateway && !self.is_named(*a))
+            .filter(|((a, b), _)| self.relays(*a, *b) && self.role(*b).gateway && !self.is_named(*a))
             .map(|((a, _), _)| *a)
             .collect();
         let mut changed = false;
@@ -394,7 +428,9 @@ impl Roles {
         let Some(server) = self.servers.get_mut(&at) else { return false };
         let before = server.role;
         change(&mut server.role);
-        server.role != before
+        let changed = server.role != before;
+        self.epoch += u64::from(changed);
+        changed
     }
 }
 

@@ -33,6 +33,10 @@ pub(super) struct Visit {
     pub conduit: Option<Arc<Conduit>>,
     /// OAuth and the like: never judged, only shown.
     pub errand: bool,
+    /// What it says of the gateway's ways was learned.
+    pub watched: bool,
+    /// What it says of whose credential it carries was learned.
+    pub taught: bool,
 }
 
 /// All visits that have no parent yet, and where further exchanges belong.
@@ -114,6 +118,8 @@ impl Visits {
             voice: CONDUIT,
             conduit: Some(conduit),
             errand: false,
+            watched: false,
+            taught: false,
         };
         self.open.insert(id, visit);
         Some(id)
@@ -188,6 +194,8 @@ impl Visits {
             voice: voice(leg),
             conduit: None,
             errand: leg.asked == Asked::Authorization,
+            watched: false,
+            taught: false,
         };
         self.open.insert(id, visit);
         id

@@ -74,7 +74,7 @@ impl Judge {
     /// Probability that the pair got the wrong visits and would be judged otherwise with the right ones.
     fn doubt(&self, pair: &Pair, verdict: Verdict, now: Stamp) -> f64 {
         let end = pair.down.done.map(|done| done.last);
-        let (mut same, mut other) = (1.0, 0.0);
+        let mut other = 0.0;
         for option in &pair.others {
             let kept: Vec<Group> = (0..=pair.up.iter().map(|link| link.group).max().unwrap_or(0))
                 .filter_map(|group| {
@@ -86,10 +86,11 @@ impl Judge {
             let legs: Vec<&Leg> = option.legs.iter().map(|leg| &**leg).collect();
             let taken = Group::of_legs(&legs, end).or_else(|| option.conduit.as_deref().map(Group::of_conduit));
             let case = Case::with(pair, kept.into_iter().chain(taken).collect(), self.stall_after, now);
-            let weight = (-option.cost).exp();
-            if decide(&case).0.verdict == verdict { same += weight } else { other += weight }
+            if decide(&case).0.verdict != verdict {
+                other += option.share;
+            }
         }
-        other / (same + other)
+        other.min(1.0)
     }
 }
 

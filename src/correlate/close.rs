@@ -1,0 +1,110 @@
+//! From a solved request to its pair, and to what is forgotten with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::evidence::legs_of;
+use super::requests::Key;
+use super::solve::Placed;
+use super::visit::{Visit, VisitId};
+use super::{Correlator, Leg, Link, Mark, Other, Pair, Rival};
+use crate::base::{Addr, ExId, Stamp, Ts};
+use crate::mcp::{Conduit, ConduitKind};
+
+impl Correlator {
+    /// Closes the pair of a request with what it got.
+    pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, others: Vec<Other>) -> Option<Pair> {
+        let down = Arc::new(self.legs.get(&key.1)?.clone());
+        let request = self.requests.get(&key)?.clone();
+        for visit in self.requests.visits(&key) {
+            self.weighed.borrow_mut().remove(&visit);
+        }
+        self.requests.remove(&key, &down);
+        self.due.remove(&key);
+        let rival = self.rival(&links);
+        let mut groups: Vec<(Stamp, Placed)> =
+            links.into_iter().filter_map(|placed| Some((self.visits.open.get(&placed.visit)?.start, placed))).collect();
+        groups.sort_by_key(|(start, placed)| (*start, placed.visit));
+        let (mut up, mut authorization, mut conduits) = (Vec::new(), Vec::new(), Vec::new());
+        for (group, (_, placed)) in groups.into_iter().enumerate() {
+            let Some(visit) = self.take(placed.visit) else { continue };
+            let legs = legs_of(&visit, &self.legs);
+            if placed.score > SURE {
+                self.learned.confirm(&request, &down, &visit, &legs);
+            }
+            if visit.errand {
+                authorization.extend(legs.into_iter().cloned().map(Arc::new));
+            } else {
+                let because = because(&placed);
+                up.extend(legs.into_iter().map(|leg| Link {
+                    leg: Arc::new(leg.clone()),
+                    group,
+                    visit: visit.id.0,
+                    score: placed.score,
+                    because: because.clone(),
+                }));
+                conduits.extend(visit.conduit.clone());
+            }
+            self.drop_legs(&visit.legs);
+        }
+        up.sort_by_key(|link: &Link| (link.leg.start(), link.leg.id));
+        conduits.extend(self.unread(&down, request.gateway, &up));
+        let last_element = self.requests.of_exchange(request.start, request.id).next().is_none();
+        if last_element && down.done.is_some() && self.visits.of(request.id).is_none() {
+            self.legs.remove(&request.id);
+        }
+        let element = request.element;
+        Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, at_end: self.last })
+    }
+
+    /// The runner-up of the link that is the least sure.
+    fn rival(&self, links: &[Placed]) -> Option<Rival> {
+        let rivals = links.iter().filter_map(|placed| placed.rival);
+        let (other, margin) = rivals.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some(Rival { down: Arc::new(self.legs.get(&other.1)?.clone()), margin })
+    }
+
+    /// Connections and answers that could not be read, and that may be what the request caused.
+    fn unread(&self, down: &Leg, gateway: Addr, up: &[Link]) -> Vec<Arc<Conduit>> {
+        let (from, until) = (down.start().ts, down.done.map_or(Ts::MAX, |done| done.last.ts));
+        let tunnels = self.tunnels.values().filter(|tunnel| {
+            let during = tunnel.start.ts <= until && (tunnel.close.is_none() || tunnel.last.ts >= from);
+            during
+                && !matches!(tunnel.kind, ConduitKind::NoData)
+                && self.roles.leads(gateway, tunnel.peers.server)
+                && self.roles.of_host(gateway, &tunnel.peers)
+        });
+        let visited: BTreeSet<Addr> = up.iter().map(|link| link.leg.peers.server).collect();
+        let blind = self.blind.range((from, ExId::default())..).take_while(|((at, _), _)| *at <= until).map(|(_, conduit)| conduit);
+        let blind = blind.filter(|conduit| {
+            let server = conduit.peers.server;
+            !visited.contains(&server) && self.roles.leads(gateway, server) && self.learned.reaches(gateway, down, server)
+        });
+        tunnels.chain(blind).cloned().collect()
+    }
+
+    /// Takes a visit out, with all that points to it.
+    pub(super) fn take(&mut self, id: VisitId) -> Option<Visit> {
+        let visit = self.visits.take(id)?;
+        self.starts.remove(&(visit.start.ts, id));
+        self.stale.remove(&id);
+        self.weighed.borrow_mut().remove(&id);
+        for key in self.parents_of.remove(&id).unwrap_or_default() {
+            self.requests.unlink(&key, id);
+        }
+        Some(visit)
+    }
+}
+
+/// What speaks for a link.
+fn because(placed: &Placed) -> Vec<Mark> {
+    let mut because: Vec<Mark> = placed.marks.iter().filter(|mark| mark.weight > 0.0).copied().collect();
+    because.push(Mark { word: "contained", weight: 0.0 });
+    if placed.only {
+        because.push(Mark { word: "only-candidate", weight: 0.0 });
+    }
+    because
+}
+
+/// Links surer than this teach.
+const SURE: f64 = 0.98;

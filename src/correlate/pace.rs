@@ -1,0 +1,172 @@
+//! How long things take at a gateway: what is usual there tells what is unusual.
+
+use std::collections::HashMap;
+
+use super::Mark;
+use super::leg::Leg;
+use super::request::Request;
+use super::visit::{Hasher, Visit};
+use crate::base::Addr;
+use crate::mcp::Asked;
+
+/// How a visit lies in a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lie {
+    /// From the request's first byte to the visit's, nanoseconds.
+    pub delay: f64,
+    /// From the visit's last byte to the answer's; `None` where either is open. Negative where the visit ended later.
+    pub lag: Option<f64>,
+    /// The client left early: the visit may outlive it.
+    left: bool,
+}
+
+impl Lie {
+    pub(super) fn of(request: &Request, visit: &Visit, legs: &[&Leg]) -> Lie {
+        let ended = legs.iter().filter(|leg| leg.asked != Asked::Stream && leg.asked != Asked::EndSession).filter_map(|leg| leg.done);
+        let last = ended.map(|done| done.last.ts).max();
+        let lag = request.end.zip(last).map(|(end, last)| end.ts.since(last) as f64);
+        Lie { delay: visit.start.ts.since(request.start.ts).max(0) as f64, lag, left: request.left }
+    }
+}
+
+/// How long things take among a set of visits that are looked at together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    delay: f64,
+    lag: f64,
+}
+
+impl Pace {
+    /// From the shortest that each visit has, over its candidates.
+    pub(super) fn of<'a>(visits: impl Iterator<Item = impl Iterator<Item = &'a Lie> + Clone>) -> Pace {
+        let (mut delays, mut lags) = (Vec::new(), Vec::new());
+        for lies in visits {
+            delays.extend(lies.clone().map(|lie| lie.delay).min_by(f64::total_cmp));
+            lags.extend(lies.filter_map(|lie| lie.lag).filter(|lag| *lag >= 0.0).min_by(f64::total_cmp));
+        }
+        Pace { delay: (2.0 * median(delays)).max(DELAY), lag: (2.0 * median(lags)).max(LAG) }
+    }
+
+    /// Begin and end. One event loop serves all: completions queue, so their order is kept better than any gap. Costs are convex, so
+    /// that of two crossing and two nested pairings the one that keeps order is the cheaper.
+    pub(super) fn marks(self, lie: Lie) -> [Mark; 2] {
+        let convex = |ratio: f64| ratio.powf(1.5).min(MOST);
+        let delay = Mark { word: "delay", weight: -0.3 * convex(lie.delay / self.delay) };
+        let order = match lie.lag {
+            Some(lag) if lag >= 0.0 => Mark { word: "order", weight: -convex(lag / self.lag) },
+            Some(_) if !lie.left => Mark { word: "ends-after", weight: -9.0 },
+            _ => Mark { word: "order", weight: 0.0 },
+        };
+        [delay, order]
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// What pairs beyond doubt have taught of the time that a gateway takes, by the voice in which it speaks.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    of: HashMap<(Addr, u64), [Spread; 2], Hasher>,
+}
+
+impl Paces {
+    pub(super) fn learn(&mut self, gateway: Addr, voice: u64, lie: Lie) {
+        if self.of.len() >= VOICES && !self.of.contains_key(&(gateway, voice)) {
+            return;
+        }
+        let [delay, lag] = self.of.entry((gateway, voice)).or_default();
+        delay.learn(lie.delay);
+        if let Some(gap) = lie.lag.filter(|lag| *lag >= 0.0) {
+            lag.learn(gap);
+        }
+    }
+
+    /// How usual what is seen is, as far as anything is known: nothing where it could not be more so, negative where it is rarer.
+    pub(super) fn weight(&self, gateway: Addr, voice: u64, lie: Lie) -> f64 {
+        let Some([delay, lag]) = self.of.get(&(gateway, voice)) else { return 0.0 };
+        delay.weight(lie.delay) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |gap| lag.weight(gap))
+    }
+}
+
+/// How often times fell into which half octave. What is old counts less.
+#[derive(Debug)]
+struct Spread {
+    bins: [f64; BINS],
+    seen: f64,
+    /// The greatest density.
+    most: f64,
+}
+
+impl Default for Spread {
+    fn default() -> Spread {
+        Spread { bins: [0.0; BINS], seen: 0.0, most: 0.0 }
+    }
+}
+
+impl Spread {
+    fn learn(&mut self, time: f64) {
+        for bin in &mut self.bins {
+            *bin *= FADE;
+        }
+        self.seen = self.seen * FADE + 1.0;
+        if let Some(bin) = self.bins.get_mut(bin(time)) {
+            *bin += 1.0;
+        }
+        self.most = (0..BINS).map(|at| self.density(at)).fold(0.0, f64::max);
+    }
+
+    fn weight(&self, time: f64) -> f64 {
+        // Few examples say little.
+        let trust = (self.seen / EXAMPLES).min(1.0);
+        if self.most > 0.0 { trust * ((self.density(bin(time)) / self.most + DUST) / (1.0 + DUST)).ln() } else { 0.0 }
+    }
+
+    /// Density in a bin, smoothed with what lies beside it.
+    fn density(&self, at: usize) -> f64 {
+        let mass = |at: usize| self.bins.get(at).copied().unwrap_or(0.0);
+        let near = 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * at.checked_sub(1).map_or(0.0, mass);
+        near / (FIRST * 2f64.powf(at as f64 / 2.0))
+    }
+}
+
+fn bin(time: f64) -> usize {
+    ((2.0 * (time / FIRST).max(1.0).log2()) as usize).min(BINS - 1)
+}
+
+/// Least scale of the time from a request to its first upstream byte, nanoseconds.
+const DELAY: f64 = 50e6;
+/// Least scale of the time from the last upstream byte to the answer's last, nanoseconds.
+const LAG: f64 = 20e6;
+/// Most that time can weigh: less than a credential of one's own.
+const MOST: f64 = 8.0;
+/// Upper end of the first half octave, nanoseconds; the last ends beyond an hour.
+const FIRST: f64 = 16e3;
+/// Half octaves kept.
+const BINS: usize = 56;
+/// What an example weighs after the next.
+const FADE: f64 = 0.99;
+/// Density of what was never seen, as a share of the greatest: all of it is alike.
+const DUST: f64 = 0.002;
+/// Examples from which a spread counts in full.
+const EXAMPLES: f64 = 12.0;
+/// Voices of gateways that are remembered.
+const VOICES: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usual_weighs_more_than_what_is_not() {
+        let mut spread = Spread::default();
+        assert_eq!(spread.weight(1e6), 0.0);
+        for n in 0..50 {
+            spread.learn(3e5 + f64::from(n) * 1e4);
+        }
+        assert!(spread.weight(5e5) - spread.weight(2e7) > 5.0);
+        assert!(spread.weight(5e5) - spread.weight(2e4) > 0.0);
+    }
+}
