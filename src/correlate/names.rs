@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_prefixed_name_is_the_same_name() {
-        let (down, up) = (Names::of(["weather-get_forecast", "docs-search"].into_iter()), Names::of(["get_forecast", "alerts"].into_iter()));
+        let (down, up) =
+            (Names::of(["weather-get_forecast", "docs-search"].into_iter()), Names::of(["get_forecast", "alerts"].into_iter()));
         assert_eq!(down.shared(&up), 1);
         assert!(is_prefixed("a:b/c", "b/c") && is_prefixed("c", "c") && !is_prefixed("c", "b"));
     }

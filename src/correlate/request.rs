@@ -67,9 +67,8 @@ pub(super) fn names_to(leg: &Leg, element: usize) -> Option<&Names> {
 
 fn place_of(leg: &Leg, element: usize) -> Option<usize> {
     let ask = ask_of(leg, element);
-    let telling = |outcome: &Outcome| {
-        matches!(outcome, Outcome::Result { .. } | Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Nonsense)
-    };
+    let telling =
+        |outcome: &Outcome| matches!(outcome, Outcome::Result { .. } | Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Nonsense);
     let answers = || leg.answers.iter().enumerate().filter(|(_, answer)| telling(&answer.outcome));
     let own = answers().find(|(_, answer)| answer.id.is_some() && ask.is_some_and(|ask| ask.id == answer.id));
     let any = || answers().find(|(_, answer)| answer.id.is_none() || ask.is_none());

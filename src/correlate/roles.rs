@@ -231,7 +231,9 @@ impl Roles {
     fn describe(&self, at: Addr, server: &Server) -> Gateway {
         let onward = |opaque: bool| {
             let to = self.hops.range((at, Addr::MIN)..).take_while(|((a, _), _)| *a == at);
-            let to = to.filter(|((_, b), hop)| hop.inside > 0.0 && !self.is_chance(at, *b) && !self.role(*b).gateway && self.opaque_only(*b) == opaque);
+            let to = to.filter(|((_, b), hop)| {
+                hop.inside > 0.0 && !self.is_chance(at, *b) && !self.role(*b).gateway && self.opaque_only(*b) == opaque
+            });
             to.filter(|((_, b), _)| opaque || self.role(*b).upstream).map(|((_, b), _)| *b).collect::<Vec<_>>()
         };
         let relays = self.hops.keys().filter(|(a, b)| *b == at && self.role(*a).relay).map(|(a, _)| *a).collect();

@@ -193,8 +193,7 @@ impl Correlator {
         used: &BTreeSet<usize>,
         first: &BTreeMap<usize, usize>,
     ) -> Vec<Vec<f64>> {
-        let once: Vec<Row> =
-            rows.iter().enumerate().map(|(n, row)| if again.contains(&n) { Row::new() } else { row.clone() }).collect();
+        let once: Vec<Row> = rows.iter().enumerate().map(|(n, row)| if again.contains(&n) { Row::new() } else { row.clone() }).collect();
         // A request that has nothing but a visit of this kind would be left with nothing.
         let lonely: BTreeSet<usize> = first.values().copied().collect();
         let wants = |column: usize| requests.get(column).and_then(|key| Some((self.legs.get(&key.1)?, key.2)));
@@ -227,7 +226,8 @@ impl Correlator {
                 continue;
             }
             let before = visits.get(n).and_then(|id| self.visits.open.get(id)).and_then(|visit| visit.before);
-            let parent = before.and_then(|before| visits.iter().position(|id| *id == before)).and_then(|at| given.get(at).copied().flatten());
+            let parent =
+                before.and_then(|before| visits.iter().position(|id| *id == before)).and_then(|at| given.get(at).copied().flatten());
             let affinity = |column: usize| if Some(column) == parent { SESSION } else { 0.0 };
             let best = row.iter().map(|(column, weight)| (*column, *weight + affinity(*column)));
             let best = best.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));

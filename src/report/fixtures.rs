@@ -173,7 +173,7 @@ pub(super) fn rpc_error() -> Outcome {
 
 pub(super) fn link(leg: Leg, group: usize) -> Link {
     let because = [("token", 9.2), ("contained", 2.5), ("only-candidate", 0.4)].map(|(word, weight)| Mark { word, weight }).to_vec();
-    Link { leg: Arc::new(leg), group, score: 0.998_4, because }
+    Link { leg: Arc::new(leg), group, visit: group as u64, score: 0.998_4, because }
 }
 
 pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
@@ -187,12 +187,11 @@ pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
         rival: None,
         others: Vec::new(),
         at_end: false,
-        confidence: 0.998_4,
     }
 }
 
 pub(super) fn judged(number: u64, verdict: Verdict, rule: &'static str, pair: Pair) -> Judged {
-    let confidence = pair.confidence;
+    let confidence = 0.998_4;
     Judged {
         number,
         pair,

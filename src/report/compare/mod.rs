@@ -266,7 +266,7 @@ fn judge(was: &Counted, is: &Counted, was_alike: &Counted, is_alike: &Counted, s
         after.lanes.iter().filter(|(other, _)| on(other)).filter_map(|(_, verdicts)| verdicts.get(&Verdict::Unresolved)).sum();
     let because = match (asked, unclear) {
         (0, _) => "this route was not asked for it after the change".to_owned(),
-        (_, 0) => format!("after the change, this failure did not happen here (asked {} times)", asked),
+        (_, 0) => format!("after the change, this failure did not happen here (asked {asked} times)"),
         (_, n) => format!("after the change, {} here could not be judged", many(n, "pair")),
     };
     (Change::CannotTell, format!("{} before; {because}", many(then, "pair")))

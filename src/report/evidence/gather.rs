@@ -10,8 +10,8 @@ use crate::tls::KeyLog;
 
 /// Keeps frames.
 pub struct Gather {
-    /// By the two ends of a connection, any of their addresses: bundle and connection, and whether the sender is its client.
-    ends: HashMap<(Addr, Addr), Vec<(usize, usize, bool)>>,
+    /// By the two ends of a connection, any of their addresses.
+    ends: HashMap<(Addr, Addr), Vec<Place>>,
     pub(super) bundles: Vec<Vec<Stream>>,
     pub(super) keys: KeyLog,
     pub(super) limits: Limits,
@@ -19,6 +19,9 @@ pub struct Gather {
     counts: Counts,
     bytes: usize,
 }
+
+/// Bundle and connection, and whether the sender is its client.
+type Place = (usize, usize, bool);
 
 /// One connection's frames.
 pub(super) struct Stream {
