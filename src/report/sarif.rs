@@ -114,9 +114,9 @@ fn uri(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte))
+            out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"))
+            out.push_str(&format!("%{byte:02X}"));
         }
     }
     out
