@@ -63,8 +63,10 @@ fn many(findings: usize) -> Vec<u8> {
         let (gateway, out_of) = (([10, 0, 0, 5], 4000), ([10, 0, 0, 5], 10_000 + (n % 50_000) as u16));
         let server = ([10, 1, 0, 9], 9001);
         let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        // A gateway opens a session of its own: what passes unchanged went through a relay.
+        let open = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"mcp","version":"0.1.0"}}}"#;
         let told = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"#;
-        let request = |path: &str| {
+        let request = |path: &str, ask: &str| {
             format!(
                 "POST {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer token-{n}-of-many\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{ask}",
                 ask.len()
@@ -72,12 +74,12 @@ fn many(findings: usize) -> Vec<u8> {
         };
         let refused = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\nContent-Length: 0\r\n\r\n";
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{told}", told.len());
-        let mut at = n as u64 * 1_000;
+        let mut at = 1_795_384_305_000_000 + n as u64 * 1_000;
         let mut put = |src, dst, seq, ack, flags, payload: &str| {
             at += 50;
             pcap::put(&mut out, &pcap::Record { time: at, bytes: pcap::segment(src, dst, seq, ack, flags, payload.as_bytes()) });
         };
-        let (down, up) = (request(&format!("/mcp/route{n}")), request("/mcp"));
+        let (down, up) = (request(&format!("/mcp/route{n}"), ask), request("/mcp", open));
         put(client, gateway, 0, 0, 2, "");
         put(gateway, client, 0, 1, 0x12, "");
         put(client, gateway, 1, 1, 0x18, &down);
