@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gatewitness::base::{Count, Limits};
-use gatewitness::verdict::{CauseKind, Failure, NOTES, RULES, Reason, Verdict};
+use gatewitness::verdict::{CauseKind, FAMILY, Failure, NOTES, RULES, Reason, Verdict};
 
 #[test]
 fn verdicts_are_documented_from_the_rules() {
@@ -56,9 +56,16 @@ fn verdicts() -> String {
     for reason in Reason::ALL {
         text += &format!("| `{reason}` |{} |\n", reason.doc());
     }
-    text += "\n## Notes\n\nNoticed without changing the verdict.\n\n| note | meaning |\n|---|---|\n";
-    for (id, doc) in NOTES {
-        text += &format!("| `{id}` | {doc} |\n");
+    text += "\n## The family\n\nEvery known way in which a gateway hides a failure, what tells it here, and the cases (`tests/family/`) that \
+             show it: one that is told, one that looks alike and stays quiet.\n\n\
+             | number | upstream → client | rule or note | told | quiet |\n|---|---|---|---|---|\n";
+    for one in FAMILY {
+        let told = if one.told.is_empty() { "none: nothing of it is in the traffic".to_owned() } else { format!("`{}`", one.told) };
+        text += &format!("| {} | {} | {told} | {} | {} |\n", one.number, one.what, one.case, one.quiet);
+    }
+    text += "\n## Notes\n\nNoticed without changing the verdict.\n\n| note | meaning | not for |\n|---|---|---|\n";
+    for note in NOTES {
+        text += &format!("| `{}` | {} | {} |\n", note.id, note.doc, note.guards.join("; "));
     }
     text
 }

@@ -13,6 +13,11 @@ pub struct ExId {
     pub n: u32,
 }
 
+impl ExId {
+    /// None comes after it.
+    pub const LAST: ExId = ExId { conn: ConnId(u64::MAX), n: u32::MAX };
+}
+
 /// One direction of a connection, named by its sides: `a` opened it where that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dir {

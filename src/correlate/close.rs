@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::evidence::legs_of;
 use super::requests::Key;
 use super::solve::Placed;
-use super::visit::{Visit, VisitId};
+use super::visit::{Visit, VisitId, is_operation};
 use super::{Correlator, Leg, Link, Mark, Other, Pair, Rival};
 use crate::base::{Addr, ExId, Stamp, Ts};
 use crate::mcp::{Conduit, ConduitKind};
@@ -36,12 +36,14 @@ impl Correlator {
                 authorization.extend(legs.into_iter().cloned().map(Arc::new));
             } else {
                 let because = because(&placed);
+                let against: Vec<Mark> = placed.marks.iter().filter(|mark| mark.weight < 0.0).copied().collect();
                 up.extend(legs.into_iter().map(|leg| Link {
                     leg: Arc::new(leg.clone()),
                     group,
                     visit: visit.id.0,
                     score: placed.score,
                     because: because.clone(),
+                    against: against.clone(),
                 }));
                 conduits.extend(visit.conduit.clone());
             }
@@ -74,9 +76,12 @@ impl Correlator {
                 && self.roles.leads(gateway, tunnel.peers.server)
                 && self.roles.of_host(gateway, &tunnel.peers)
         });
-        let visited: BTreeSet<Addr> = up.iter().map(|link| link.leg.peers.server).collect();
-        let blind = self.blind.range((from, ExId::default())..).take_while(|((at, _), _)| *at <= until).map(|(_, conduit)| conduit);
-        let blind = blind.filter(|conduit| {
+        // Where the operation was seen, or surely was refused on the way, a request that was missed can hardly have been the pair's too.
+        let refused = |link: &Link| link.score > SURE && link.leg.status().is_some_and(|status| status >= 400);
+        let decided = up.iter().filter(|link| is_operation(&link.leg) || refused(link));
+        let visited: BTreeSet<Addr> = decided.map(|link| link.leg.peers.server).collect();
+        let began = self.blind.range(..=(until, ExId::LAST)).map(|(_, conduit)| conduit);
+        let blind = began.filter(|conduit| conduit.last.ts >= from).filter(|conduit| {
             let server = conduit.peers.server;
             !visited.contains(&server) && self.roles.leads(gateway, server) && self.learned.reaches(gateway, down, server)
         });

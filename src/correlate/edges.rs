@@ -118,16 +118,24 @@ impl Correlator {
     }
 
     fn may(&self, key: &Key, visit: &Visit) -> bool {
-        self.requests.get(key).is_some_and(|request| {
-            request.may_cause(visit.start.ts, LINGER) && (visit.errand || self.roles.leads(request.gateway, visit.server))
-        })
+        self.requests.get(key).is_some_and(|request| request.may_cause(visit.start.ts, LINGER) && self.leads(request, visit))
+    }
+
+    /// Whether a request's gateway may have made a visit.
+    fn leads(&self, request: &Request, visit: &Visit) -> bool {
+        if !visit.errand {
+            return self.roles.leads(request.gateway, visit.server);
+        }
+        // Clients sign in too: an errand is the gateway's only where its host runs it.
+        let first = visit.legs.first().and_then(|id| self.legs.get(id));
+        visit.server != request.gateway && first.is_some_and(|leg| self.roles.of_host(request.gateway, &leg.peers))
     }
 
     fn edge(&self, key: &Key, visit: &Visit, legs: &[&Leg]) -> Option<Edge> {
         let (request, down) = (self.requests.get(key)?, self.legs.get(&key.1)?);
         let marks = self.learned.weigh(request, down, visit, legs, &self.requests);
         let lie = Lie::of(request, visit, legs);
-        let pace = if std::env::var("NOPACE").is_ok() { 0.0 } else { self.learned.paces.weight(request.gateway, visit.voice, lie) };
+        let pace = self.learned.paces.weight(request.gateway, visit.voice, lie);
         let weight = marks.iter().map(|mark| mark.weight).sum::<f64>() + pace;
         Some(Edge { key: *key, marks, lie, weight })
     }

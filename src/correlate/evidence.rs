@@ -7,7 +7,7 @@ use super::names::{Names, is_prefixed};
 use super::pace::{Lie, Paces};
 use super::request::{Request, answer_to, ask_of, lists, names_to, texts};
 use super::requests::{Requests, header_marks};
-use super::visit::{Hasher, Visit};
+use super::visit::{Hasher, Visit, is_operation};
 use super::{Leg, Mark};
 use crate::base::{Addr, ExId, Fingerprint};
 use crate::mcp::{Asked, Outcome};
@@ -157,11 +157,14 @@ impl Learned {
         let answer = answer_to(down, request.element);
         let upstream = op.and_then(|op| answer_to(op, 0));
         let listed = names_to(down, request.element);
-        if let (Some(got), Some(gave)) = (listed, op.and_then(|op| names_to(op, 0))) {
-            if gave.is_empty() {
+        // A list may have come in pages: all of them together are what the visit gave, whatever became of the last.
+        let pages: Vec<&Names> = legs.iter().filter(|leg| is_operation(leg)).filter_map(|leg| names_to(leg, 0)).collect();
+        let gave: usize = pages.iter().map(|page| page.len()).sum();
+        if let (Some(got), false) = (listed, pages.is_empty()) {
+            if gave == 0 {
                 // Says nothing in itself; but names of that server in the answer came from somewhere else.
                 add("names-differ", if self.holds_names_of(visit.server, got) { -6.0 } else { 0.5 });
-            } else if got.shared(gave) * 2 >= gave.len() {
+            } else if pages.iter().map(|page| got.shared(page)).sum::<usize>() * 2 >= gave {
                 add("names", 4.0);
             } else {
                 add("names-differ", -6.0);
@@ -289,7 +292,7 @@ pub(super) fn is_rest(leg: &Leg) -> bool {
 }
 
 /// What tells which servers a request is for: its path, the servers it names, its server query.
-pub(super) fn route_mark(leg: &Leg) -> Option<Fingerprint> {
+pub(crate) fn route_mark(leg: &Leg) -> Option<Fingerprint> {
     use std::hash::BuildHasher;
     let head = &leg.request.as_ref()?.head;
     let query: Vec<u64> = head.query.iter().filter(|(name, _)| name.contains("server")).map(|(_, value)| value.0).collect();

@@ -38,6 +38,8 @@ use requests::{Key, Requests};
 use roles::Roles;
 use visit::{Hasher, VisitId, Visits};
 
+pub(crate) use evidence::route_mark;
+pub(crate) use names::endings;
 pub(crate) use request::{answer_to, ask_of, lists};
 pub(crate) use solve::is_background;
 pub(crate) use visit::is_operation;
@@ -151,6 +153,7 @@ impl Correlator {
                     leg.missed.get_or_insert(gap);
                 }
             }
+            Seen::Unseen(conduit) => self.blind_to(Arc::new(*conduit)),
             // A word between the streams and the joiner.
             Seen::Resumable(_) => {}
             Seen::Conduit(conduit) => {
@@ -217,6 +220,11 @@ impl Correlator {
         if !readable {
             return;
         }
+        if self.legs.get(&id).is_some_and(|leg| leg.asked == Asked::Authorization) {
+            // An authorization server is nobody's upstream: its role need not be found.
+            self.route(id);
+            return;
+        }
         self.undecided.entry(server).or_default().push(id);
         if self.roles.role(server).known() {
             self.flush();
@@ -228,12 +236,16 @@ impl Correlator {
         let Some(leg) = self.legs.get(&id) else { return };
         let at = leg.start();
         let conduit = Conduit { peers: leg.peers.clone(), id, start: at, last: at, close: None, kind: ConduitKind::Unknown };
-        self.blind.insert((at.ts, id), Arc::new(conduit));
-        if self.blind.len() > BLIND {
-            self.blind.pop_first();
-        }
         if leg.asked == Asked::Other {
             self.legs.remove(&id);
+        }
+        self.blind_to(Arc::new(conduit));
+    }
+
+    fn blind_to(&mut self, conduit: Arc<Conduit>) {
+        self.blind.insert((conduit.start.ts, conduit.id), conduit);
+        if self.blind.len() > BLIND {
+            self.blind.pop_first();
         }
     }
 
@@ -435,7 +447,7 @@ impl Correlator {
                 }
             }
         }
-        self.blind = self.blind.split_off(&(horizon - LINGER, ExId::default()));
+        self.blind.retain(|_, spot| spot.last.ts >= horizon - LINGER);
         let now = self.now;
         self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
     }

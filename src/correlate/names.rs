@@ -61,7 +61,8 @@ pub(super) fn is_prefixed(long: &str, short: &str) -> bool {
     endings(long).any(|ending| ending == short)
 }
 
-fn endings(name: &str) -> impl Iterator<Item = &str> {
+/// A name, and what stands after each separator in it.
+pub(crate) fn endings(name: &str) -> impl Iterator<Item = &str> {
     let after = name.match_indices(SEPARATORS).filter_map(|(at, _)| name.get(at + 1..)).filter(|rest| !rest.is_empty());
     std::iter::once(name).chain(after)
 }

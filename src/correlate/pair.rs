@@ -57,6 +57,8 @@ pub struct Link {
     pub score: f64,
     /// Evidence, strongest first.
     pub because: Vec<Mark>,
+    /// What speaks against it, strongest first.
+    pub against: Vec<Mark>,
 }
 
 /// A piece of evidence: the contract's word for it, and its weight in nats (log-likelihood ratio; negative speaks against).

@@ -71,7 +71,8 @@ fn place_of(leg: &Leg, element: usize) -> Option<usize> {
         |outcome: &Outcome| matches!(outcome, Outcome::Result { .. } | Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Nonsense);
     let answers = || leg.answers.iter().enumerate().filter(|(_, answer)| telling(&answer.outcome));
     let own = answers().find(|(_, answer)| answer.id.is_some() && ask.is_some_and(|ask| ask.id == answer.id));
-    let any = || answers().find(|(_, answer)| answer.id.is_none() || ask.is_none());
+    // A request whose body was missed is known by its headers, and its id is not: whatever answers it is its answer.
+    let any = || answers().find(|(_, answer)| answer.id.is_none() || ask.is_none_or(|ask| ask.id.is_none()));
     own.or_else(any).map(|(place, _)| place)
 }
 

@@ -130,6 +130,12 @@ impl Correlator {
         let wanted = |column: &usize| wants.get(*column).copied().unwrap_or(false);
         let places: Vec<(usize, usize)> =
             kinds.iter().enumerate().flat_map(|(n, kind)| (0..kind.visits.len()).map(move |row| (n, row))).collect();
+        // To sign in is not what a request is for.
+        let errand = |(n, row): &(usize, usize)| {
+            let id = kinds.get(*n).and_then(|kind| kind.visits.get(*row));
+            id.and_then(|id| self.visits.open.get(id)).is_some_and(|visit| visit.errand)
+        };
+        let places: Vec<(usize, usize)> = places.into_iter().filter(|place| !errand(place)).collect();
         let row = |kind: &Kind, row: usize| -> Row {
             let weights = kind.rows.get(row).into_iter().flatten();
             weights.filter(|(column, _)| wanted(column)).map(|(column, weight)| (*column, weight + LONELY)).collect()

@@ -25,6 +25,10 @@ pub(super) struct Visit {
     pub start: Stamp,
     /// The operation: what was wanted of the server, where it got that far.
     pub op: Option<ExId>,
+    /// Its session, once the server has named one.
+    pub session: Option<Fingerprint>,
+    /// The server refused before it came to an operation: nothing more belongs to it but its end.
+    pub refused: bool,
     /// The visit before this one in the same session.
     pub before: Option<VisitId>,
     /// How the gateway speaks here: its probe and its sessions do not stand in for each other.
@@ -96,6 +100,12 @@ impl Visits {
         });
         for session in given.into_iter().chain(endpoints) {
             self.sessions.entry((leg.peers.server, session)).or_insert(id);
+            if let Some(visit) = self.open.get_mut(&id) {
+                visit.session = Some(session);
+            }
+        }
+        if let Some(visit) = self.open.get_mut(&id).filter(|visit| visit.op.is_none()) {
+            visit.refused |= begins_visit(leg) && leg.status().is_some_and(|status| status >= 400);
         }
     }
 
@@ -114,6 +124,8 @@ impl Visits {
             legs: Vec::new(),
             start: conduit.start,
             op: None,
+            session: None,
+            refused: false,
             before: None,
             voice: CONDUIT,
             conduit: Some(conduit),
@@ -171,8 +183,14 @@ impl Visits {
         if begins_visit(leg) || leg.asked == Asked::Authorization {
             return None;
         }
-        let waiting =
-            |id: &VisitId| self.open.get(id).is_some_and(|visit| visit.op.is_none() && visit.server == leg.peers.server && !visit.errand);
+        let own = leg.request.as_ref().and_then(|request| request.head.common.session);
+        let waiting = |id: &VisitId| {
+            self.open.get(id).is_some_and(|visit| {
+                // What names another session belongs to that one, though its beginning was not seen.
+                let apart = visit.session.is_some() && own.is_some() && visit.session != own;
+                visit.op.is_none() && visit.server == leg.peers.server && !visit.errand && !visit.refused && !apart
+            })
+        };
         if let Some(id) = self.of_conn.get(&leg.id.conn).filter(|id| waiting(id)) {
             return Some(*id);
         }
@@ -190,6 +208,8 @@ impl Visits {
             legs: Vec::new(),
             start: leg.start(),
             op: None,
+            session: None,
+            refused: false,
             before,
             voice: voice(leg),
             conduit: None,
@@ -228,12 +248,11 @@ fn next_page(leg: &Leg) -> bool {
     leg.ask().is_some_and(|ask| ask.cursor.is_some())
 }
 
-/// LiteLLM's probe and its sessions come from different clients: their user agents and client names differ.
+/// LiteLLM's probe and its sessions come from different clients: their user agents differ.
 fn voice(leg: &Leg) -> u64 {
     use std::hash::BuildHasher;
-    let name = leg.ask().and_then(|ask| ask.client_info.as_deref());
     let agent = leg.request.as_ref().and_then(|request| request.head.common.user_agent.as_deref());
-    FixedState::with_seed(0).hash_one((agent, name.unwrap_or_default(), begins_visit(leg)))
+    FixedState::with_seed(0).hash_one(agent)
 }
 
 /// The voice of connections without readable HTTP.

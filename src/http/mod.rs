@@ -100,6 +100,11 @@ pub trait Sink {
     fn body(&mut self, n: u32, part: Part, bytes: &[u8], at: Stamp);
     /// Bytes of the body are missing here (only where reading goes on after them).
     fn hole(&mut self, n: u32, part: Part, gap: Gap, at: Stamp);
+    /// Bytes are missing that may be of this message, or all of it: said at once, since its end may show long after. What is known then
+    /// is said as ever.
+    fn missed(&mut self, _n: u32, _part: Part, _gap: Gap, _at: Stamp) {}
+    /// Whole requests may be missing that were sent after `since` and not after `at`.
+    fn unseen(&mut self, _gap: Gap, _since: Stamp, _at: Stamp) {}
     /// The message is over. `at` is the packet with its last byte, or at which the end was known.
     fn end(&mut self, n: u32, part: Part, end: End, at: Stamp);
     /// There will be no response to request `n`: the connection ended (how), or later responses show it.

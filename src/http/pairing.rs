@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Context, End, Sink};
+use super::{Context, End, Part, Sink};
 use crate::base::{Cause, Count, Gap, Stamp};
 
 /// The requests of one connection that wait, and what is not known about them.
@@ -19,6 +19,10 @@ pub(super) struct Pairing {
     orphans: usize,
     /// The client was seen to send a request before it had the answer to the one before.
     pipelines: bool,
+    /// What is missing may hold the answer to one that waits.
+    swallowed: bool,
+    /// Requests before this one were told that their answer may be missing.
+    told: u32,
     /// A response is being read.
     pub(super) responding: bool,
     /// Responses told before any request was seen for them.
@@ -99,7 +103,7 @@ impl Pairing {
             }
         } else if self.lost.is_none() {
             self.first()
-        } else if self.waiting.len() <= self.orphans + 1 {
+        } else if !self.swallowed && self.waiting.len() <= self.orphans + 1 {
             // Every response since the loss answers one of these, each a later one: this can only be the last one's.
             while self.waiting.len() > 1 {
                 self.abandon(at, sink);
@@ -143,9 +147,19 @@ impl Pairing {
     }
 
     /// Responses may be missing after the latest one.
-    pub(super) fn responses_lost(&mut self, gap: Gap) {
+    pub(super) fn responses_lost(&mut self, gap: Gap, at: Stamp, sink: &mut dyn Sink) {
         self.lost.get_or_insert(gap);
         self.lost_since = true;
+        // So many bytes while somebody waited: the answer may well be among them, and the next one another's.
+        self.swallowed |= !self.waiting.is_empty() && gap.len.is_some();
+        for waiting in self.waiting.iter().rev() {
+            match waiting {
+                Waiting::Asked(asked) if asked.n >= self.told => sink.missed(asked.n, Part::Response, gap, at),
+                Waiting::Asked(_) => break,
+                Waiting::Lost { .. } => {}
+            }
+        }
+        self.told = self.next;
     }
 
     /// No more responses come: `end` says why, where nothing was lost.
@@ -214,6 +228,7 @@ impl Pairing {
 
     fn known(&mut self) {
         self.lost = None;
+        self.swallowed = false;
         self.orphans = 0;
     }
 

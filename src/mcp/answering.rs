@@ -14,6 +14,7 @@ impl Open {
     /// The response's head is read.
     pub(super) fn response(&mut self, head: ResponseHead, at: Stamp, voice: &mut Voice<'_>) -> Want {
         self.status = Some(head.status);
+        self.partial = head.common.partial;
         self.session = self.session.or(head.common.session);
         let media = head.common.content_type.as_deref();
         let (sse, json) = (media == Some("text/event-stream"), route::is_json(media));
@@ -75,7 +76,11 @@ impl Open {
                 // Not further than that: this is asked for each piece.
                 let first = body.bytes().iter().take(jsonrpc::LONG_ENOUGH).find(|byte| !byte.is_ascii_whitespace());
                 if sniff && first.is_some_and(|first| !matches!(first, b'{' | b'[' | 0xef)) {
-                    self.foreign = self.status.is_some_and(|status| status < 400);
+                    match self.partial {
+                        // Its media type may be among what was not seen of its head.
+                        true => self.missed(Gap { len: None, cause: Cause::Lost }, voice),
+                        false => self.foreign = self.status.is_some_and(|status| status < 400),
+                    }
                     return;
                 }
                 self.reading = Reading::Json { body, sniff };

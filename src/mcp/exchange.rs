@@ -17,6 +17,8 @@ pub enum Seen {
     Done(ExId, Answered),
     /// Something of its answer was missed, at this moment: until [`Seen::Done`] says so too, silence proves nothing.
     Missed(ExId, Gap),
+    /// Whole requests may be missing on this connection, between its `start` and its `last`.
+    Unseen(Box<Conduit>),
     /// Its answer ended (a `Done` follows at once) but may go on elsewhere. Only for [`crate::mcp::Joiner`], which keeps it.
     Resumable(Box<Resumable>),
     /// A connection that carried no readable HTTP has something to say: refused, reset, encrypted.

@@ -6,7 +6,7 @@ use crate::http::{End, Part, RequestHead, ResponseHead, Sink, Want};
 
 use super::jsonrpc::Means;
 use super::open::{Open, Voice};
-use super::{Asked, Exchange, Peers, Request, Seen};
+use super::{Asked, Conduit, ConduitKind, Exchange, Peers, Request, Seen};
 
 /// Reads the exchanges of one connection. [`Observer::listen`] gives the [`Sink`].
 #[derive(Debug)]
@@ -77,6 +77,20 @@ impl Sink for Listening<'_> {
             Part::Request => open.request_hole(gap),
             Part::Response => open.response_hole(gap, voice),
         });
+    }
+
+    fn missed(&mut self, n: u32, part: Part, gap: Gap, _at: Stamp) {
+        if part == Part::Response {
+            self.with(n, |open, voice| open.say(Seen::Missed(open.id, gap), voice));
+        }
+    }
+
+    fn unseen(&mut self, _gap: Gap, since: Stamp, at: Stamp) {
+        let Observer { conn, peers, .. } = &*self.observer;
+        // One that was not spoken on before began no earlier than it was opened: with nothing.
+        let start = if since == Stamp::default() { at } else { since };
+        let (id, peers) = (ExId { conn: *conn, n: 0 }, peers.clone());
+        self.out.push(Seen::Unseen(Box::new(Conduit { peers, id, start, last: at, close: None, kind: ConduitKind::Unknown })));
     }
 
     fn end(&mut self, n: u32, part: Part, end: End, at: Stamp) {

@@ -27,6 +27,8 @@ pub(super) struct Open {
     pub(super) session: Option<Fingerprint>,
     pub(super) unread: Option<Gap>,
     pub(super) foreign: bool,
+    /// Fields of the response's head may be missing.
+    pub(super) partial: bool,
     done: bool,
     /// The request was not seen.
     pub(super) headless: bool,
@@ -90,6 +92,7 @@ impl Open {
             session,
             unread: None,
             foreign: false,
+            partial: false,
             done: false,
             headless: false,
             base,

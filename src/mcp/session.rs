@@ -93,7 +93,7 @@ impl Joiner {
             Seen::Missed(id, gap) => self.missed(id, gap, out),
             Seen::Resumable(resumable) => self.resumable(*resumable, counts, out),
             Seen::Done(id, done) => self.done(id, done, out),
-            conduit @ Seen::Conduit(_) => out.push(conduit),
+            conduit @ (Seen::Conduit(_) | Seen::Unseen(_)) => out.push(conduit),
         }
     }
 

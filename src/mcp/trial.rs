@@ -155,6 +155,7 @@ pub(super) fn told(all: Vec<Seen>) -> Told {
             }
             Seen::Resumable(_) => 'r',
             Seen::Conduit(_) => 'c',
+            Seen::Unseen(_) => 'u',
         });
     }
     told

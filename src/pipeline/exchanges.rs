@@ -35,7 +35,19 @@ impl Exchanges {
                 leg.done = Some(*done);
                 return Some(leg);
             }
-            Seen::Answered(..) | Seen::Missed(..) | Seen::Resumable(_) | Seen::Conduit(_) => {}
+            Seen::Answered(id, answer) => {
+                if let Some(leg) = self.open.get_mut(id)
+                    && leg.answers.len() < ANSWERS
+                {
+                    leg.answers.push((**answer).clone());
+                }
+            }
+            Seen::Missed(id, gap) => {
+                if let Some(leg) = self.open.get_mut(id) {
+                    leg.missed.get_or_insert(*gap);
+                }
+            }
+            Seen::Resumable(_) | Seen::Conduit(_) | Seen::Unseen(_) => {}
         }
         None
     }
@@ -45,3 +57,6 @@ impl Exchanges {
         std::mem::take(&mut self.open).into_values().collect()
     }
 }
+
+/// Messages kept of one answer: a stream may bring them for hours, and the first tell what it is.
+const ANSWERS: usize = 256;

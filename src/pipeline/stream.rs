@@ -224,8 +224,10 @@ impl Stream {
     fn tell(&mut self, conn: &Conn, keys: &KeyLog, from: usize, seen: &mut Vec<Seen>) {
         // Which side is the client may show with the very bytes that are its first request.
         for seen in seen.get_mut(from..).unwrap_or_default() {
-            if let Seen::Asked(exchange) = seen {
-                exchange.peers = self.peers(conn);
+            match seen {
+                Seen::Asked(exchange) => exchange.peers = self.peers(conn),
+                Seen::Unseen(conduit) => conduit.peers = self.peers(conn),
+                _ => {}
             }
         }
         if let Some(conduit) = self.conduit(conn, keys) {

@@ -173,7 +173,7 @@ pub(super) fn rpc_error() -> Outcome {
 
 pub(super) fn link(leg: Leg, group: usize) -> Link {
     let because = [("token", 9.2), ("contained", 2.5), ("only-candidate", 0.4)].map(|(word, weight)| Mark { word, weight }).to_vec();
-    Link { leg: Arc::new(leg), group, visit: group as u64, score: 0.998_4, because }
+    Link { leg: Arc::new(leg), group, visit: group as u64, score: 0.998_4, because, against: Vec::new() }
 }
 
 pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
@@ -191,7 +191,6 @@ pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
 }
 
 pub(super) fn judged(number: u64, verdict: Verdict, rule: &'static str, pair: Pair) -> Judged {
-    let confidence = 0.998_4;
     Judged {
         number,
         pair,
@@ -202,13 +201,14 @@ pub(super) fn judged(number: u64, verdict: Verdict, rule: &'static str, pair: Pa
         servers: Vec::new(),
         declared: false,
         in_band: false,
-        confidence,
+        confidence: 0.998_4,
         because: None,
         because_detail: None,
         notes: Vec::new(),
         cause: None,
         advice: String::new(),
         items: None,
+        may_be: None,
     }
 }
 

@@ -190,7 +190,7 @@ fn against(judged: &Judged, files: &[String]) -> Vec<String> {
         all.push(format!("{} other upstream visits could belong to it by time; the verdict holds with any of them.", pair.others.len()));
     }
     for link in &pair.up {
-        for mark in link.because.iter().filter(|mark| mark.weight < 0.0) {
+        for mark in &link.against {
             all.push(format!("{}: {} speaks against it ({:+.1} nats)", asked_of(link), mark.word, mark.weight));
         }
     }

@@ -338,3 +338,36 @@ fn answers_without_a_list_say_so() {
     let mcp = &records(&text)[0]["downstream"]["mcp"];
     assert_eq!((&mcp["items"], &mcp["lists"], &mcp["is_error"]), (&Value::Null, &Value::Null, &true.into()));
 }
+
+#[test]
+fn findings_hold_what_is_certain_of_pairs_whose_pairing_is_not() {
+    use crate::base::Limits;
+    use crate::verdict::{FindingKey, Findings};
+    let mut findings = Findings::new(&Limits::default());
+    let certain = swallowed(1);
+    assert_eq!(findings.add(&certain), Some((1, true)));
+    let key = FindingKey {
+        verdict: certain.verdict,
+        rule: certain.rule,
+        failure: certain.failure,
+        cause: certain.cause.as_ref().map(|cause| cause.kind),
+        route: certain.pair.down.path().to_owned(),
+        server: certain.server,
+    };
+    for number in 2..=6 {
+        let doubtful = Judged { number, verdict: Verdict::Unresolved, may_be: Some(key.clone()), ..certain.clone() };
+        assert_eq!(findings.add(&doubtful), Some((1, false)));
+    }
+    let bounds = |findings: &Findings| {
+        let all = findings.all();
+        (all.len(), all[0].count, all[0].at_least, all[0].at_most, all[0].pairs.clone(), all[0].candidates.clone())
+    };
+    assert_eq!(bounds(&findings), (1, 1, 1, 6, vec![1], vec![2, 3, 4, 5, 6]));
+    findings.bound(&key, 4, 2, 3);
+    assert_eq!(bounds(&findings), (1, 1, 3, 5, vec![1], vec![2, 3, 4, 5, 6]));
+    // No set can hold more than is there.
+    findings.bound(&key, 9, 9, 9);
+    assert_eq!(bounds(&findings), (1, 1, 4, 5, vec![1], vec![2, 3, 4, 5, 6]));
+    findings.add(&judged(7, Verdict::Unresolved, "unresolved", certain.pair.clone()));
+    assert_eq!(bounds(&findings).0, 1);
+}

@@ -4,7 +4,8 @@ use super::{CauseKind, Failure, Reason, Verdict};
 
 /// For a flagged pair or a finding.
 pub(super) fn advice(verdict: Verdict, failure: Option<Failure>, cause: Option<CauseKind>) -> String {
-    if !verdict.flagged() {
+    let told = verdict == Verdict::Unexplained && cause.is_some();
+    if !verdict.flagged() && !told {
         return String::new();
     }
     let mend = match (cause, failure) {
@@ -24,6 +25,9 @@ pub(super) fn advice(verdict: Verdict, failure: Option<Failure>, cause: Option<C
             "The upstream does not accept the token: check issuer, signing key and audience, then issue a new one."
         }
         (Some(CauseKind::TokenEndpoint), _) => "The gateway gets no token of its own: check its client credentials at the token endpoint.",
+        (Some(CauseKind::EarlierFailure), _) => {
+            "The gateway keeps a failure as if it were an answer: look at the earlier pair, and have failures cached shortly or not at all."
+        }
         (Some(CauseKind::SessionLost), _) => "The upstream has forgotten the session: the gateway should initialize anew on 404.",
         (Some(CauseKind::RateLimit), _) => "The upstream wants fewer requests: honour Retry-After, or raise its limit.",
         (_, Some(Failure::Refused)) => "Nobody listens at the upstream's address: is the server up, is the address right?",
@@ -36,6 +40,7 @@ pub(super) fn advice(verdict: Verdict, failure: Option<Failure>, cause: Option<C
         _ => "Look at the upstream's own answer at the frames given.",
     };
     let gateway = match verdict {
+        Verdict::Unexplained => "",
         Verdict::Stalled => " The gateway leaves its client waiting instead of passing the failure on: report it to its maintainers.",
         Verdict::Partial => " The gateway shows what is left as if it were all: clients can't know that a server is missing.",
         _ => " The gateway hides the refusal as a success, so no graph of its status codes will show it.",

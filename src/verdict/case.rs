@@ -1,6 +1,7 @@
 //! A pair's facts, as the rules read them.
 
-use super::group::{Came, Group, of_gap};
+use super::group::{Came, Fit, Group, Sought, of_gap};
+use super::history::Earlier;
 use super::{Failure, Reason};
 use crate::base::{Addr, Cause, Stamp};
 use crate::correlate::{Leg, Pair, answer_to, ask_of, is_background, lists};
@@ -22,6 +23,8 @@ pub(super) struct Case {
     pub overdue: bool,
     /// The capture ended before the answer did.
     pub at_end: bool,
+    /// A failure that went before on the same route, where nothing good has come since.
+    pub earlier: Option<Earlier>,
 }
 
 /// What the client wanted.
@@ -56,12 +59,13 @@ impl Case {
     /// The facts of a pair, with its own links.
     pub(super) fn of(pair: &Pair, stall_after: i64, now: Stamp) -> Case {
         let down = &pair.down;
-        let end = down.done.map(|done| done.last);
+        let sought = sought(pair, now);
+        let end = sought.end;
         let mut visits: Vec<Group> = Vec::new();
         let groups = pair.up.iter().map(|link| link.group).max().map_or(0, |last| last + 1);
         for group in 0..groups {
             let legs: Vec<&Leg> = pair.up.iter().filter(|link| link.group == group).map(|link| &*link.leg).collect();
-            visits.extend(Group::of_legs(&legs, end));
+            visits.extend(Group::of_legs(&legs, sought));
         }
         let plain = visits.iter().any(|group| group.came != Came::Nothing);
         for conduit in &pair.conduits {
@@ -81,14 +85,19 @@ impl Case {
         let down = &pair.down;
         let until = down.done.map_or(now.ts, |done| done.last.ts);
         let answer = answer_to(down, pair.element);
+        let told = told(down, pair.element);
         let declared = matches!(answer, Some(Outcome::Result { declares_failure: true, .. }));
         Case {
             wanted: wanted(down, pair.element),
-            told: told(down, pair.element),
-            groups: last_tries(visits),
+            told,
+            groups: last_tries(visits, told),
             declared,
             overdue: until.since(down.start().ts) >= stall_after,
-            at_end: pair.at_end && down.done.is_none_or(|done| matches!(done.end, End::Unseen(gap) if gap.cause == Cause::After)),
+            at_end: match down.done {
+                Some(done) => matches!(done.end, End::Unseen(gap) if gap.cause == Cause::After),
+                None => pair.at_end,
+            },
+            earlier: None,
         }
     }
 
@@ -110,9 +119,10 @@ impl Case {
         servers
     }
 
-    /// Whether any upstream gave what was wanted.
+    /// Whether any upstream gave what was wanted. A list that was refreshed beside a call is no answer to the call.
     pub(super) fn any_success(&self) -> bool {
-        self.groups.iter().any(|group| matches!(group.came, Came::Success(_)))
+        let counts = |group: &&Group| self.wanted != Wanted::Call || group.fit == Fit::Own;
+        self.groups.iter().filter(counts).any(|group| group.gave || matches!(group.came, Came::Success(_)))
     }
 
     /// Whether any upstream failed.
@@ -129,16 +139,51 @@ impl Case {
     }
 }
 
+/// What the client wanted, for its pair's visits.
+pub(super) fn sought(pair: &Pair, now: Stamp) -> Sought<'_> {
+    let down = &*pair.down;
+    Sought {
+        method: match down.asked {
+            Asked::RestCall => Some("tools/call"),
+            _ => ask_of(down, pair.element).and_then(|ask| ask.method.as_deref()),
+        },
+        lists: lists(down, pair.element),
+        end: down.done.map(|done| done.last),
+        left: told(down, pair.element) == Told::Silence { left: true },
+        now,
+    }
+}
+
 /// One outcome for each server: a failure that was mended by a later try is none.
-fn last_tries(mut visits: Vec<Group>) -> Vec<Group> {
+fn last_tries(mut visits: Vec<Group>, told: Told) -> Vec<Group> {
+    let failed = matches!(told, Told::Failure { .. });
+    for visit in visits.iter_mut().filter(|visit| visit.came == Came::Lacking) {
+        visit.came = if failed { Came::Failed(Failure::RpcError) } else { Came::Success(Some(0)) };
+    }
     visits.retain(|visit| visit.came != Came::Nothing);
     visits.sort_by_key(|visit| visit.start);
+    // A redirect that was followed to another host is no failure: what counts is what came there.
+    let followed = |one: &Group| {
+        one.moved.as_ref().is_some_and(|to| visits.iter().any(|then| then.start > one.start && then.host.as_ref() == Some(to)))
+    };
+    let mut visits: Vec<Group> = visits.iter().filter(|visit| !followed(visit)).cloned().collect();
+    // Errands beside what the client wanted decide nothing.
+    if visits.iter().any(|visit| visit.fit == Fit::Own) {
+        visits.retain(|visit| visit.fit != Fit::Other);
+    }
     let mut groups: Vec<Group> = Vec::new();
-    for visit in visits {
+    for visit in &visits {
+        let same = || visits.iter().filter(|other| other.server == visit.server);
+        // Where the operation itself succeeded, a probe or a stream that was refused takes nothing away; and a stream is optional beside
+        // anything else (MCP 2025-06-18, Streamable HTTP).
+        let done = same().any(|other| other.fit == Fit::Own && matches!(other.came, Came::Success(_)));
+        let known = !matches!(visit.came, Came::Unknown(_));
+        if done && visit.fit < Fit::Own && known || visit.fit == Fit::Stream && same().any(|other| other.fit > Fit::Stream) {
+            continue;
+        }
         match groups.iter_mut().find(|group| group.server == visit.server) {
-            // A gateway may ask one server twice at once (a list beside a call): success of one does not undo.
-            Some(group) => *group = visit,
-            None => groups.push(visit),
+            Some(group) => *group = visit.clone(),
+            None => groups.push(visit.clone()),
         }
     }
     groups
@@ -168,9 +213,15 @@ fn told(down: &Leg, element: usize) -> Told {
         return Told::Unknown(Reason::Missing);
     }
     let list = lists(down, element).is_some();
-    match answer_to(down, element) {
-        Some(Outcome::Error { .. } | Outcome::Refusal { .. }) => return Told::Failure { in_band: true },
-        Some(Outcome::Result { is_error: Some(true), .. }) => return Told::Failure { in_band: true },
+    let answer = answer_to(down, element);
+    if let Some(Outcome::Error { .. } | Outcome::Refusal { .. } | Outcome::Result { is_error: Some(true), .. }) = answer {
+        return Told::Failure { in_band: true };
+    }
+    // Whether it gave what was asked for, nobody can say.
+    if let Asked::Unreadable(gap) = down.asked {
+        return Told::Unknown(of_gap(gap.cause));
+    }
+    match answer {
         Some(Outcome::Result { list: Some(entries), .. }) if list => return Told::List(entries.items),
         Some(Outcome::Result { .. }) if list => return Told::List(0),
         Some(Outcome::Result { .. }) => return Told::Success,
@@ -187,7 +238,6 @@ fn told(down: &Leg, element: usize) -> Told {
         End::Unseen(gap) => Told::Unknown(of_gap(gap.cause)),
         End::Broken(Broken::Left) => Told::Silence { left: true },
         End::Broken(_) => Told::Silence { left: false },
-        End::Complete if matches!(down.asked, Asked::Unreadable(_)) => Told::Unknown(Reason::Missing),
         End::Complete if down.status().is_none() => Told::Unknown(Reason::Missing),
         // 202 with nothing to follow, or a body without the answer: whoever asked waits for ever.
         End::Complete => Told::Silence { left: false },

@@ -1,17 +1,23 @@
 //! Why upstream refused: what it says itself, what the credential says of itself, and what went before.
 
-use super::group::outcome;
-use super::history::History;
-use super::{Cause, CauseKind, Failure, group::Came};
+use super::group::{Came, Sought, outcome};
+use super::history::{Earlier, History};
+use super::{Cause, CauseKind, Failure};
 use crate::base::Addr;
 use crate::correlate::{Leg, Pair, answer_to};
 use crate::mcp::{ConduitKind, Outcome};
 
 /// The cause of a pair's failure at `server`.
-pub(super) fn cause(pair: &Pair, failure: Failure, server: Addr, history: &History) -> Cause {
-    let end = pair.down.done.map(|done| done.last);
+pub(super) fn cause(pair: &Pair, sought: Sought<'_>, failure: Failure, server: Addr, history: &History) -> Cause {
     let legs = pair.up.iter().map(|link| &*link.leg).filter(|leg| leg.peers.server == server);
-    let failed = legs.clone().find(|leg| outcome(leg, end) == Came::Failed(failure));
+    let failed = legs.clone().find(|leg| outcome(leg, sought) == Came::Failed(failure));
+    if let Some(leg) = failed
+        && let Some(said) = words(leg)
+        && !matches!(failure, Failure::Unauthorized | Failure::Forbidden)
+        && of_session(&said)
+    {
+        return of(CauseKind::SessionLost, said);
+    }
     match failure {
         Failure::Unauthorized | Failure::Forbidden => match failed {
             Some(leg) => credential(pair, leg, failure, history),
@@ -32,6 +38,34 @@ pub(super) fn cause(pair: &Pair, failure: Failure, server: Addr, history: &Histo
         Failure::Reset => of(CauseKind::Unreachable, "the connection was broken off before an answer"),
         Failure::Tls => of(CauseKind::Unreachable, handshake(pair, server).unwrap_or_else(|| "the TLS handshake failed".to_owned())),
     }
+}
+
+/// Why a client may have got an empty list that no upstream explains.
+pub(super) fn of_empty(pair: &Pair, earlier: Option<Earlier>) -> Option<Cause> {
+    if let Some(Earlier { pair, at, failure, server }) = earlier {
+        let said =
+            format!("no upstream was asked; the last answer on this route followed a failure ({failure}) of {server}: pair {pair}, {at}");
+        return Some(of(CauseKind::EarlierFailure, said));
+    }
+    token_refused(pair)
+}
+
+/// The gateway asked for a token of its own and did not get it.
+fn token_refused(pair: &Pair) -> Option<Cause> {
+    // Discovery (GET) is answered 404 by many who need none.
+    let posts = |leg: &&Leg| leg.request.as_ref().is_some_and(|request| request.head.method == "POST");
+    let mut tries = pair.authorization.iter().map(|leg| &**leg).filter(posts);
+    let last = tries.next_back()?;
+    let status = last.status().filter(|status| *status >= 400)?;
+    let said = words(last).map(|said| format!(": {said}")).unwrap_or_default();
+    Some(of(CauseKind::TokenEndpoint, format!("the token endpoint {} answered {status}{said}", last.peers.server)))
+}
+
+/// Whether a server says that it does not know (or no longer knows) a session.
+fn of_session(said: &str) -> bool {
+    let low = said.to_ascii_lowercase();
+    low.contains("session")
+        && ["not found", "terminated", "expired", "unknown", "no valid", "missing", "invalid"].iter().any(|word| low.contains(word))
 }
 
 fn of(kind: CauseKind, detail: impl Into<String>) -> Cause {
@@ -57,6 +91,11 @@ fn credential(pair: &Pair, leg: &Leg, failure: Failure, history: &History) -> Ca
     if low.contains("expired") {
         return of(CauseKind::TokenExpired, said);
     }
+    if given.is_none()
+        && let Some(refused) = token_refused(pair)
+    {
+        return refused;
+    }
     let Some(given) = given else {
         let partial = head.is_none_or(|head| head.common.partial);
         return match own {
@@ -76,13 +115,25 @@ fn credential(pair: &Pair, leg: &Leg, failure: Failure, history: &History) -> Ca
     if let Some(last) = history.last_accepted(leg.peers.server, given.mark, at) {
         return of(CauseKind::TokenRevoked, format!("this credential was accepted by this server until {last}"));
     }
+    if given.jwt.as_ref().is_some_and(|jwt| history.is_for_others(leg.peers.server, &jwt.audience)) {
+        return of(CauseKind::WrongAudience, "the token's own aud is another than that of every token this server accepted");
+    }
+    let others = pair.down.request.iter().flat_map(|request| &request.head.other_credentials).any(|(_, other)| other.mark == given.mark);
     if let Some(own) = own
         && own.mark != given.mark
+        && !others
     {
         return of(CauseKind::Replaced, "the gateway sent another credential than the client's");
     }
     let default = if failure == Failure::Forbidden { CauseKind::InsufficientScope } else { CauseKind::InvalidToken };
-    let plain = if said.is_empty() { "the server does not accept the credential and says nothing of the reason".to_owned() } else { said };
+    let plain = match history.never_accepted(leg.peers.server, given.mark) {
+        Some(before) if said.is_empty() => {
+            format!("refused by this server {before} times before, never accepted; it says nothing of the reason")
+        }
+        Some(before) => format!("{said} (refused by this server {before} times before, never accepted)"),
+        _ if said.is_empty() => "the server does not accept the credential and says nothing of the reason".to_owned(),
+        _ => said,
+    };
     of(if low.trim().is_empty() && failure == Failure::Forbidden { CauseKind::Unknown } else { default }, plain)
 }
 

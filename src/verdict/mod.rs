@@ -3,14 +3,18 @@
 mod advice;
 mod case;
 mod cause;
+mod family;
 mod findings;
 mod group;
 mod history;
 mod judge;
+mod notes;
 mod rules;
 mod words;
 
-pub use findings::Findings;
-pub use judge::{Judge, NOTES};
+pub use family::{FAMILY, Member};
+pub use findings::{FindingKey, Findings};
+pub use judge::Judge;
+pub use notes::{ALL as NOTES, Note};
 pub use rules::{ALL as RULES, Rule};
 pub use words::{Cause, CauseKind, Failure, Finding, Judged, Reason, Verdict};

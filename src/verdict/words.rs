@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::FindingKey;
 use crate::base::{Addr, Ts};
 use crate::correlate::Pair;
 
@@ -140,6 +141,8 @@ words! {
         InvalidToken "invalid_token",
         /// The gateway could not get a token of its own.
         TokenEndpoint "token_endpoint",
+        /// A failure that went before is repeated without asking upstream.
+        EarlierFailure "earlier_failure",
         /// The session is not known upstream (any more).
         SessionLost "session_lost",
         /// The server cannot be reached.
@@ -199,6 +202,8 @@ pub struct Judged {
     pub advice: String,
     /// Number of the entries in the downstream list, where the answer is one.
     pub items: Option<usize>,
+    /// Where the pairing is ambiguous: the finding that it belongs to if it is flagged at all.
+    pub may_be: Option<FindingKey>,
 }
 
 /// Equal flagged pairs, grouped for a person.

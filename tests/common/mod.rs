@@ -3,6 +3,7 @@
 
 pub mod bodies;
 pub mod pcap;
+pub mod scenario;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

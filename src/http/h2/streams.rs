@@ -155,6 +155,9 @@ impl Streams {
         self.ensure_head(id, part, out);
         if let Some(stream) = self.open.get_mut(&id) {
             stream.message(part).lose(gap);
+            if part == Part::Response {
+                out.sink.missed(stream.n, part, gap, out.at);
+            }
         }
     }
 
@@ -218,6 +221,15 @@ impl Streams {
         self.searching |= part == Part::Response;
         for stream in self.open.values_mut() {
             stream.message(part).lose(gap);
+        }
+    }
+
+    /// Who waits for an answer that may be among what is missing learns so now: the end of its stream may never be seen.
+    pub(super) fn tell_lost(&self, out: &mut Out<'_, '_>) {
+        for stream in self.open.values().filter(|stream| stream.response.phase != Phase::Ended) {
+            if let Some(gap) = stream.response.lost {
+                out.sink.missed(stream.n, Part::Response, gap, out.at);
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Lane {
     search: Search,
     /// The packet with the first byte of the head, or of `buf`.
     first: Stamp,
+    /// The last packet of which something was read.
+    last: Stamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,20 +85,21 @@ impl Lane {
     /// At its beginning.
     pub(super) fn new(part: Part) -> Lane {
         let first = Stamp::default();
-        Lane { part, stage: Stage::Start, body: None, doubt: None, buf: Vec::new(), search: Search::default(), first }
+        Lane { part, stage: Stage::Start, body: None, doubt: None, buf: Vec::new(), search: Search::default(), first, last: first }
     }
 
     /// The next bytes.
     pub(super) fn data(&mut self, bytes: &[u8], at: Stamp, wire: &mut Wire<'_, '_>) -> Flow {
         if self.stage == Stage::Lost && !self.resumes(bytes, wire) {
             let some = wire.pairing.moved_on();
-            self.lose(Gap { len: None, cause: Cause::Lost }, some, wire); // a message may have begun within it
+            self.lose(Gap { len: None, cause: Cause::Lost }, some, at, wire); // a message may have begun within it
             return Flow::Done;
         }
         let mut flow = self.run(bytes, at, wire);
         while let Flow::Again(bytes) = flow {
             flow = self.run(&bytes, self.first, wire);
         }
+        self.last = at;
         flow
     }
 
@@ -111,11 +114,12 @@ impl Lane {
             _ => false,
         };
         match &mut self.stage {
-            Stage::Lost => self.lose(gap, gap.cause != Cause::Before && wire.pairing.moved_on(), wire),
-            Stage::Start => self.lose(gap, gap.cause != Cause::Before, wire),
+            Stage::Lost => self.lose(gap, gap.cause != Cause::Before && wire.pairing.moved_on(), at, wire),
+            Stage::Start => self.lose(gap, gap.cause != Cause::Before, at, wire),
             Stage::Head => {
                 wire.cx.counts.bump(Count::Incomplete);
-                self.lose(gap, true, wire);
+                let some = !self.torn_head(gap, at, wire);
+                self.lose(gap, some, at, wire);
             }
             Stage::Bytes(left) if !doubt => match gap.len {
                 Some(len) if len <= *left => {
@@ -128,14 +132,14 @@ impl Lane {
                 }
                 len => {
                     self.end(End::Unseen(gap), at, wire);
-                    self.lose(gap, len.is_some(), wire); // longer than the body: something follows it
+                    self.lose(gap, len.is_some(), at, wire); // longer than the body: something follows it
                 }
             },
             Stage::Chunked(_) if within_chunk => self.hole(gap, at, wire),
             Stage::Close if !doubt => self.hole(gap, at, wire),
             Stage::Bytes(_) | Stage::Chunked(_) | Stage::Close => {
                 self.end(End::Unseen(gap), at, wire);
-                self.lose(gap, false, wire);
+                self.lose(gap, false, at, wire);
             }
         }
     }
@@ -186,7 +190,7 @@ impl Lane {
                     self.first = at;
                     self.stage = Stage::Head;
                     if !(if self.part == Part::Request { sniff::is_token(*first) } else { *first == b'H' }) {
-                        self.garbled(wire);
+                        self.garbled(at, wire);
                     }
                 }
                 Stage::Head => {
@@ -211,7 +215,7 @@ impl Lane {
                     Step::Done => self.end(End::Complete, at, wire),
                     Step::Wrong => {
                         self.end(End::Unseen(GARBLED), at, wire);
-                        self.garbled(wire);
+                        self.garbled(at, wire);
                     }
                 },
                 Stage::Close => {
@@ -248,15 +252,20 @@ impl Lane {
     }
 
     /// What is here is no HTTP.
-    fn garbled(&mut self, wire: &mut Wire<'_, '_>) {
+    fn garbled(&mut self, at: Stamp, wire: &mut Wire<'_, '_>) {
         wire.cx.counts.bump(Count::GarbledStreams);
-        self.lose(GARBLED, true, wire);
+        self.lose(GARBLED, true, at, wire);
     }
 
-    fn lose(&mut self, gap: Gap, some: bool, wire: &mut Wire<'_, '_>) {
+    fn lose(&mut self, gap: Gap, some: bool, at: Stamp, wire: &mut Wire<'_, '_>) {
         match self.part {
-            Part::Request => wire.pairing.requests_lost(gap, some),
-            Part::Response => wire.pairing.responses_lost(gap),
+            Part::Request => {
+                wire.pairing.requests_lost(gap, some);
+                if gap.cause != Cause::Before {
+                    wire.sink.unseen(gap, self.last, at);
+                }
+            }
+            Part::Response => wire.pairing.responses_lost(gap, at, wire.sink),
         }
         self.buf = Vec::new();
         self.search = Search::default();

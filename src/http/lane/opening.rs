@@ -8,7 +8,7 @@ use super::super::framing::{Framing, Length};
 use super::super::lines::Search;
 use super::super::pairing::Method;
 use super::super::sniff::{self, Kind};
-use super::super::{Broken, End, Part, message};
+use super::super::{Broken, End, Part, Want, message};
 use super::{Doubt, Flow, GARBLED, Lane, Stage, Switch, Wire};
 use crate::base::{Cause, Count, Gap, Stamp};
 
@@ -40,7 +40,7 @@ impl Lane {
             None if held.len() > most => {
                 wire.cx.counts.bump(Count::OverLimit);
                 *rest = &[];
-                self.garbled(wire);
+                self.garbled(at, wire);
             }
             None => {
                 if before == 0 {
@@ -52,14 +52,51 @@ impl Lane {
         None
     }
 
+    /// A head that was cut off: what there is of it is told, if its first line is whole, as a message whose rest was not seen.
+    pub(super) fn torn_head(&mut self, gap: Gap, at: Stamp, wire: &mut Wire<'_, '_>) -> bool {
+        let mut head = std::mem::take(&mut self.buf);
+        head.truncate(memchr::memrchr(b'\n', &head).map_or(0, |feed| feed.saturating_add(1)));
+        if head.is_empty() {
+            return false;
+        }
+        head.extend_from_slice(b"\r\n");
+        let (first, most, part) = (self.first, wire.cx.limits.head_lines, self.part);
+        let body = message::parse(part, &head, most, |raw| {
+            let cx = &mut *wire.cx;
+            let n = match part {
+                Part::Request => {
+                    let method = method(raw.method);
+                    let mut head = request_head_with(raw.version, Some(raw.method), Some(raw.target), None, raw.fields, cx.keyer, cx.memo);
+                    head.common.partial = true;
+                    let (n, answered) = wire.pairing.ask(method, first, cx, wire.sink);
+                    cx.counts.bump(Count::Requests);
+                    wire.sink.request(n, head, first);
+                    if answered {
+                        wire.sink.unanswered(n, End::Unseen(Gap { len: None, cause: Cause::Limit }), first);
+                    }
+                    n
+                }
+                Part::Response if raw.status < 200 => return None,
+                Part::Response => {
+                    let (n, _) = wire.pairing.answer(first, wire.sink);
+                    cx.counts.bump(Count::Responses);
+                    let mut head = response_head(raw.version, raw.status, raw.fields, cx.keyer);
+                    head.common.partial = true;
+                    wire.sink.response(n, head, first);
+                    n
+                }
+            };
+            Some(Body::new(n, part, Want::Nothing, &[], cx))
+        });
+        let Some(Some(body)) = body else { return false };
+        body.end(End::Unseen(gap), at, wire.cx, wire.sink);
+        true
+    }
+
     fn request(&mut self, head: &[u8], at: Stamp, wire: &mut Wire<'_, '_>) {
         let (first, most) = (self.first, wire.cx.limits.head_lines);
         let begun = message::parse(Part::Request, head, most, |raw| {
-            let method = match raw.method {
-                b"HEAD" => Method::Head,
-                b"CONNECT" => Method::Connect,
-                _ => Method::Other,
-            };
+            let method = method(raw.method);
             let cx = &mut *wire.cx;
             let head = request_head_with(raw.version, Some(raw.method), Some(raw.target), None, raw.fields, cx.keyer, cx.memo);
             let (n, answered) = wire.pairing.ask(method, first, cx, wire.sink);
@@ -70,7 +107,7 @@ impl Lane {
             }
             (Framing::read(raw.fields), Body::new(n, Part::Request, want, raw.fields, cx))
         });
-        let Some((framing, body)) = begun else { return self.garbled(wire) };
+        let Some((framing, body)) = begun else { return self.garbled(at, wire) };
         self.body = Some(body);
         self.frame(framing.of_request(), framing.expects.then_some(Doubt::Expect), at, wire);
     }
@@ -91,7 +128,7 @@ impl Lane {
             (raw.status, framing, method, Some((n, Some(Body::new(n, Part::Response, want, raw.fields, wire.cx)))))
         });
         let Some((status, framing, method, message)) = begun else {
-            self.garbled(wire);
+            self.garbled(at, wire);
             return None;
         };
         let head = method == Some(Method::Head);
@@ -123,7 +160,7 @@ impl Lane {
             Length::Close => self.stage = Stage::Close,
             Length::Unknown => {
                 self.end(End::Unseen(GARBLED), at, wire);
-                self.garbled(wire);
+                self.garbled(at, wire);
             }
         }
     }
@@ -173,5 +210,13 @@ impl Lane {
             self.stage = Stage::Start;
         }
         begins
+    }
+}
+
+fn method(name: &[u8]) -> Method {
+    match name {
+        b"HEAD" => Method::Head,
+        b"CONNECT" => Method::Connect,
+        _ => Method::Other,
     }
 }

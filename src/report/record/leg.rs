@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Shown, rounded, shown};
-use crate::base::{Addr, Fingerprint, Ts};
+use crate::base::{Addr, Fingerprint, Gap, Ts};
 use crate::correlate::{Leg, Link};
 use crate::http::{End, Version};
 use crate::mcp::{Ask, Asked, Declared, ListKind, Outcome, RpcId};
@@ -28,7 +28,16 @@ pub(super) struct LegRecord<'a> {
     token: Option<Token>,
     complete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Missing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<LinkRecord>,
+}
+
+/// Bytes of an answer that were not seen.
+#[derive(Debug, Serialize)]
+struct Missing {
+    cause: &'static str,
+    bytes: Option<u64>,
 }
 
 impl<'a> LegRecord<'a> {
@@ -49,6 +58,7 @@ impl<'a> LegRecord<'a> {
             mcp: McpRecord::new(leg, element),
             token: token(leg).map(Token),
             complete: complete(leg),
+            missing: missing(leg).map(|gap| Missing { cause: gap.cause.as_str(), bytes: gap.len }),
             link: None,
         }
     }
@@ -61,7 +71,8 @@ impl<'a> LegRecord<'a> {
     /// An upstream exchange, with why it is here.
     pub(super) fn linked(link: &'a Link, files: &'a [String]) -> LegRecord<'a> {
         let because = link.because.iter().map(|mark| mark.word).collect();
-        let link_record = LinkRecord { score: rounded(link.score), because, group: link.group };
+        let against = link.against.iter().map(|mark| mark.word).collect();
+        let link_record = LinkRecord { score: rounded(link.score), because, against, group: link.group };
         LegRecord { link: Some(link_record), ..LegRecord::new(&link.leg, 0, files) }
     }
 }
@@ -70,6 +81,8 @@ impl<'a> LegRecord<'a> {
 struct LinkRecord {
     score: f64,
     because: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    against: Vec<&'static str>,
     group: usize,
 }
 
@@ -246,6 +259,16 @@ pub(in crate::report) fn token(leg: &Leg) -> Option<Fingerprint> {
 pub(in crate::report) fn frames(leg: &Leg) -> Option<[u64; 2]> {
     let (first, last) = (leg.start().frame, leg.last().frame);
     (first > 0 && last > 0).then_some([first, last])
+}
+
+/// What of the answer was not seen.
+pub(in crate::report) fn missing(leg: &Leg) -> Option<Gap> {
+    let Some(done) = leg.done else { return leg.missed };
+    let unseen = match done.end {
+        End::Unseen(gap) => Some(gap),
+        _ => None,
+    };
+    done.unread.or(leg.missed).or(unseen)
 }
 
 /// Both halves were seen to their end.

@@ -9,7 +9,7 @@ mod summary;
 
 pub(super) use exchange::ExchangeRecord;
 pub(super) use finding::{CaptureRecord, FindingRecord};
-pub(super) use leg::{complete, frames, outcome, token};
+pub(super) use leg::{complete, frames, missing, outcome, token};
 pub(super) use pair::PairRecord;
 pub(super) use summary::SummaryRecord;
 

@@ -1,11 +1,11 @@
 //! One pair with all its evidence: who, what, why it is thought to belong together, and what else it could have been.
 
 use super::page::Page;
-use super::say::{clock, day};
+use super::say::{clock, day, many};
 use super::story::where_seen;
 use super::words::{answered, asked_where, conduit, credential, reasons};
-use crate::correlate::{Leg, Link, Rival};
-use crate::report::record::token;
+use crate::correlate::{Leg, Link, Mark, Other, Rival};
+use crate::report::record::{missing, token};
 use crate::verdict::Judged;
 
 /// The whole text.
@@ -39,6 +39,18 @@ pub(super) fn pair(mut page: Page, judged: &Judged, files: &[String]) -> String 
     }
     page.heading("WHAT ELSE IT COULD BE");
     page.line(2, &rival(pair.rival.as_ref(), files));
+    let mut others: Vec<&Other> = pair.others.iter().collect();
+    others.sort_by(|a, b| b.share.total_cmp(&a.share));
+    for other in others.iter().take(OTHERS) {
+        page.line(2, &otherwise(other, files));
+    }
+    if others.len() > OTHERS {
+        page.line(2, &format!("... and {} that are less likely.", many((others.len() - OTHERS) as u64, "more way")));
+    }
+    if let Some(may_be) = &judged.may_be {
+        let failure = may_be.failure.map(|failure| format!(" ({failure})")).unwrap_or_default();
+        page.line(2, &format!("If it is flagged at all, it is {}{failure}.", may_be.verdict));
+    }
     page.into_text()
 }
 
@@ -76,6 +88,10 @@ fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
     for reason in reasons(leg) {
         page.field(2, "", LABEL, &reason);
     }
+    if let Some(gap) = missing(leg) {
+        let bytes = gap.len.map_or_else(|| "bytes".to_owned(), |len| many(len, "byte"));
+        page.field(4, "missing", LABEL, &format!("{bytes} of the answer ({})", gap.cause.as_str()));
+    }
     if let Some(mark) = token(leg) {
         page.field(4, "credential", LABEL, &format!("tok:{mark}"));
     }
@@ -86,8 +102,11 @@ fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
 }
 
 pub(in crate::report) fn why(link: &Link) -> String {
-    let marks: Vec<String> = link.because.iter().map(|mark| format!("{} {:+.1}", mark.word, mark.weight)).collect();
-    format!("visit {}, score {:.3}: {} (nats)", link.group + 1, link.score, marks.join(", "))
+    // What holds of every link that is thinkable at all has no weight.
+    let said = |mark: &Mark| if mark.weight == 0.0 { mark.word.to_owned() } else { format!("{} {:+.1}", mark.word, mark.weight) };
+    let all = |marks: &[Mark]| marks.iter().map(said).collect::<Vec<_>>().join(", ");
+    let against = if link.against.is_empty() { String::new() } else { format!("; against it: {}", all(&link.against)) };
+    format!("visit {}, score {:.3}: {}{against} (nats)", link.group + 1, link.score, all(&link.because))
 }
 
 pub(in crate::report) fn rival(rival: Option<&Rival>, files: &[String]) -> String {
@@ -103,4 +122,19 @@ pub(in crate::report) fn rival(rival: Option<&Rival>, files: &[String]) -> Strin
     )
 }
 
+/// Another visit that the pair could have got.
+fn otherwise(other: &Other, files: &[String]) -> String {
+    let share = format!("{:.1} %", other.share * 100.0);
+    match (other.legs.last(), &other.conduit) {
+        (Some(last), _) => {
+            let what = format!("{} at {} with {}", asked_where(last, 0), last.peers.server, answered(last, 0, "who asked"));
+            format!("With {share}: instead {what}, from {}{}.", clock(last.start().ts), where_seen(last, files))
+        }
+        (None, Some(one)) => format!("With {share}: instead a connection: {}.", conduit(one)),
+        (None, None) => format!("With {share}: nothing upstream at all."),
+    }
+}
+
+/// Other ways of pairing that are told.
+const OTHERS: usize = 4;
 const LABEL: usize = 14;

@@ -10,6 +10,7 @@ mod stalled;
 mod swallowed_call;
 mod swallowed_list;
 mod unexplained;
+mod unexplained_replay;
 mod unresolved;
 
 use super::case::Case;
@@ -51,6 +52,7 @@ pub static ALL: &[&Rule] = &[
     &unresolved::RULE,
     &rejected::RULE,
     &empty::RULE,
+    &unexplained_replay::RULE,
     &unexplained::RULE,
     &healthy::RULE,
 ];

@@ -8,7 +8,8 @@ pub(super) static RULE: Rule = Rule {
     id: "partial-list",
     verdict: Verdict::Partial,
     title: "some upstreams failed, the client got the others' entries as if that were all",
-    doc: "At least one upstream failed and at least one succeeded, and the client got a success with a list that lacks the failed ones' share.",
+    doc: "At least one upstream failed and at least one succeeded, and the client got a success with a list that lacks the failed ones' share. \
+          The pages of one server's list count alike: a later page that failed is a share that is missing.",
     guards: &["a list that is empty altogether: swallowed", "one bad server that fails the whole request: propagated"],
     holds: |case| {
         let some = matches!(case.told, Told::List(items) if items > 0);

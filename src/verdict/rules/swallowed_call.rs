@@ -13,6 +13,8 @@ pub(super) static RULE: Rule = Rule {
         "isError:true is an honest answer: propagated",
         "a failure that a later try in the same pair mended",
         "a call that another upstream answered",
+        "a list that was refreshed beside the call and failed",
+        "a tool whose own text looks like an error, passed on as it came: healthy",
     ],
     holds: |case| {
         let success = matches!(case.told, Told::Success | Told::List(_));

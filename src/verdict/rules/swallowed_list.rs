@@ -16,6 +16,8 @@ pub(super) static RULE: Rule = Rule {
         "a failure that a later try in the same pair mended",
         "an optional GET stream, a DELETE, a notification or a refused version probe that is followed by success",
         "-32601 for prompts or resources, which are optional",
+        "a redirect that was followed and led to an answer",
+        "a ping, or something else that the gateway asked beside the list",
         "a gateway that never asked upstream: unexplained",
     ],
     holds: |case| held(case.wanted == Wanted::List && case.told == Told::List(0) && case.any_failure()),

@@ -20,6 +20,8 @@ pub(super) struct Direction {
     state: State,
     /// The packet with the first byte of the frame at hand.
     began: Stamp,
+    /// The last packet that was read to its end.
+    last: Stamp,
     /// The payload of the frame at hand, where it does not lie in one piece.
     payload: Vec<u8>,
     block: Option<Block>,
@@ -76,6 +78,7 @@ impl Direction {
             part,
             state: if preface { State::Preface(0) } else { BETWEEN },
             began: Stamp::default(),
+            last: Stamp::default(),
             payload: Vec::new(),
             block: None,
             hpack: Decoder::new(limits),
@@ -100,12 +103,24 @@ impl Direction {
                     highest: streams.highest(),
                     open: &|id| streams.is_open(id),
                 };
-                let Some((used, found)) = search.push(rest, out.at, around, out.cx.limits) else { return };
+                let Some((used, found)) = search.push(rest, out.at, around, out.cx.limits) else {
+                    return self.tell(Gap { len: None, cause: Cause::Lost }, shared, out);
+                };
                 self.resume(&found, peer, shared, out);
                 rest = rest.get(used..).unwrap_or_default();
                 continue;
             }
             rest = self.step(rest, peer, shared, out);
+        }
+        self.last = out.at;
+    }
+
+    /// Says at once what may be missing of messages that others wait for.
+    fn tell(&self, gap: Gap, shared: &mut Shared, out: &mut Out<'_, '_>) {
+        match self.part {
+            Part::Request if gap.cause != Cause::Before => out.sink.unseen(gap, self.last, out.at),
+            Part::Request => {}
+            Part::Response => shared.streams.tell_lost(out),
         }
     }
 
@@ -186,6 +201,7 @@ impl Direction {
         peer.settings_known = false;
         peer.max_frame = None;
         shared.streams.lose(self.part, gap);
+        self.tell(gap, shared, out);
     }
 
     /// Reads a chain of frames that was found. Nothing in it can be a reason to search again, save for garbage behind it.
