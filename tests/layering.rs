@@ -17,8 +17,28 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("verdict", &["base", "tcp", "http", "mcp", "correlate"]),
     ("pipeline", &["base", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict"]),
     ("source", &["base", "capfile"]),
+    ("live", &["base", "capfile", "packet", "pipeline", "source"]),
     ("report", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline"]),
-    ("cli", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline", "source", "report"]),
+    ("watch", &["base", "tcp", "http", "mcp", "correlate", "verdict", "pipeline", "report"]),
+    (
+        "cli",
+        &[
+            "base",
+            "capfile",
+            "packet",
+            "tcp",
+            "tls",
+            "http",
+            "mcp",
+            "correlate",
+            "verdict",
+            "pipeline",
+            "source",
+            "live",
+            "report",
+            "watch",
+        ],
+    ),
 ];
 
 /// What the pure rooms never name: clocks, files, sockets, threads, the environment.
@@ -34,7 +54,7 @@ const IMPURE: &[&str] = &[
     "println!",
     "eprintln!",
 ];
-const PURE: &[&str] = &["base", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline"];
+const PURE: &[&str] = &["base", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline", "watch"];
 
 #[test]
 fn rooms_import_only_what_lies_before_them() {

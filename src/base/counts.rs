@@ -112,6 +112,8 @@ counts! {
     TlsSecretsDropped "tls_secrets_dropped";
     /// Times the limit on TLS bytes waiting for a key was reached.
     TlsPendingLimit "tls_pending_limit";
+    /// Pairs that the dashboard lists no longer, and servers, clients and losses that it could not tell apart.
+    WatchLimit "watch_limit";
 }
 
 /// One number for each [`Count`].

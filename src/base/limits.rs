@@ -98,4 +98,22 @@ limits! {
     evidence_bytes: 134_217_728 "bytes", at "later packets are left out, which is said";
     /// Bytes of packets kept of standard input for bundles, since it cannot be read twice.
     evidence_spool_bytes: 67_108_864 "bytes", at "the oldest packets are forgotten: bundles lack them, which is said";
+    /// Pairs listed in the dashboard.
+    watch_pairs: 20_000 "pairs", at "the oldest are listed no longer, save flagged ones";
+    /// Flagged pairs listed in the dashboard beyond those.
+    watch_flagged: 5_000 "pairs", at "the oldest are listed no longer: findings and servers still count them";
+    /// Pairs of which the dashboard can show the ladder and the evidence; of flagged ones as many again.
+    watch_details: 1_000 "pairs", at "of the oldest only their line is left";
+    /// Upstream servers told apart in the dashboard.
+    watch_servers: 1_000 "servers", at "further ones are counted together";
+    /// Clients told apart for one server in the dashboard.
+    watch_clients: 1_000 "clients", at "further ones are not counted";
+    /// Stretches of time in the dashboard's history.
+    watch_history: 240 "stretches", at "stretches become longer, up to a minute; then the oldest is forgotten";
+    /// Losses listed in the dashboard.
+    watch_losses: 200 "losses", at "further ones are counted, not listed";
+    /// Memory of captured packets that wait to be judged, live.
+    live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
+    /// Batches of packets and other news that wait to be judged, live.
+    live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
 }

@@ -20,6 +20,14 @@ pub(super) struct Reading {
     #[arg(required = true, value_name = "CAPTURE")]
     pub(super) captures: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub(super) keys: Keys,
+}
+
+/// Keys of either kind, and where further options stand.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct Keys {
     /// TLS keys in NSS key log format, as SSLKEYLOGFILE writes them (repeatable). Secrets inside a pcapng are used by themselves
     #[arg(long, value_name = "FILE")]
     pub(super) keylog: Vec<PathBuf>,
@@ -33,9 +41,9 @@ pub(super) struct Reading {
     pub(super) config: Option<PathBuf>,
 }
 
-impl Reading {
+impl Keys {
     /// With the configuration's word where the command line has none.
-    pub(super) fn or(mut self, config: &Config) -> Reading {
+    pub(super) fn or(mut self, config: &Config) -> Keys {
         if self.keylog.is_empty() {
             self.keylog.clone_from(&config.keylog);
         }
@@ -145,6 +153,22 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// `32MiB`, `100M`, `65536`: powers of 1024, whatever the spelling.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err("expected a size like 32MiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a size like 32MiB".to_owned())?;
+    number.checked_mul(1 << shift).filter(|size| *size > 0).ok_or_else(|| "expected a size like 32MiB".to_owned())
+}
+
 /// A year: beyond that, nanoseconds need care.
 const MOST_SECONDS: f64 = 31_536_000.0;
 
@@ -167,5 +191,11 @@ mod tests {
     fn seconds_are_positive_and_finite() {
         assert_eq!(seconds("0.5"), Ok(0.5));
         assert!(["0", "-1", "nan", "inf", "1e12", "soon"].iter().all(|text| seconds(text).is_err()));
+    }
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        assert_eq!(["1", "4k", "32MiB", "32 MB", "2G"].map(|text| size(text).unwrap()), [1, 4_096, 32 << 20, 32 << 20, 2 << 30]);
+        assert!(["", "0", "MiB", "1.5M", "3x", "99999999999G"].iter().all(|text| size(text).is_err()));
     }
 }

@@ -67,8 +67,8 @@ impl Compare {
             let gateways = named.iter().map(|Named(ip, port)| (*ip, *port)).collect();
             let settings = Settings { limits, keyer: key::keyer(None)?, gateways, stall_after };
             let mut meter = Meter::start()?;
-            let mut summary = wiring::walk(opened, settings, &mut side, None, |read, total| {
-                meter.at(read, total);
+            let mut summary = wiring::walk(opened, settings, &mut side, None, |moment| {
+                meter.at(moment.read, moment.total);
                 !meter.interrupted()
             })?;
             meter.clear();

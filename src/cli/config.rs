@@ -1,12 +1,14 @@
 //! The configuration file: every long option is a key. Paths in it are meant from where it lies.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Deserializer};
 
-use super::args::{Format, Named, Only, seconds, verdict};
+use super::args::{Format, Named, Only, seconds, size, verdict};
+use super::watch::Speed;
 use crate::verdict::Verdict;
 
 /// What a configuration file says. A key that is no option is an error: a misspelt one must not pass in silence.
@@ -29,6 +31,27 @@ pub(super) struct Config {
     pub(super) strict: bool,
     pub(super) report_issue: bool,
     pub(super) evidence: Option<PathBuf>,
+    pub(super) speed: Option<Speed>,
+    pub(super) ascii: bool,
+    pub(super) plain: bool,
+    pub(super) mouse: bool,
+    /// Other keys for the dashboard's actions.
+    pub(super) keys: BTreeMap<String, String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) interface: Vec<String>,
+    #[serde(deserialize_with = "bytes")]
+    pub(super) ring: Option<u64>,
+    pub(super) filter: Option<String>,
+    pub(super) netns: Option<String>,
+    pub(super) container: Option<String>,
+    pub(super) record: Option<PathBuf>,
+    #[serde(deserialize_with = "bytes")]
+    pub(super) record_size: Option<u64>,
+    pub(super) record_files: Option<usize>,
+    pub(super) heartbeat: Option<f64>,
+    pub(super) duration: Option<f64>,
+    pub(super) max_packets: Option<u64>,
+    pub(super) once: bool,
 }
 
 impl Config {
@@ -38,15 +61,16 @@ impl Config {
         let text = fs::read_to_string(path).with_context(|| format!("{}: the configuration cannot be read", path.display()))?;
         let mut config = Config::parse(&text).with_context(|| format!("{}: the configuration is not understood", path.display()))?;
         let here = path.parent().unwrap_or(Path::new(""));
-        let paths = config.keylog.iter_mut().chain(&mut config.fingerprint_key).chain(&mut config.output).chain(&mut config.evidence);
+        let paths = config.keylog.iter_mut().chain(&mut config.fingerprint_key).chain(&mut config.output);
+        let paths = paths.chain(&mut config.evidence).chain(&mut config.record);
         paths.for_each(|path| *path = here.join(&path));
         Ok(config)
     }
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
-        if let Some(value) = config.stall_after {
-            seconds(&value.to_string()).map_err(|error| anyhow::anyhow!("stall-after: {error}"))?;
+        for (name, value) in [("stall-after", config.stall_after), ("duration", config.duration), ("heartbeat", config.heartbeat)] {
+            value.map_or(Ok(0.0), |value| seconds(&value.to_string())).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         }
         Ok(config)
     }
@@ -64,6 +88,21 @@ fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Resul
         OneOrMany::Many(all) => all,
         OneOrMany::One(one) => vec![one],
     })
+}
+
+/// A number of bytes, or `32MiB` as on the command line.
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Bytes(u64),
+        Text(String),
+    }
+    let size = match Size::deserialize(from)? {
+        Size::Bytes(bytes) => size(&bytes.to_string()),
+        Size::Text(text) => size(&text),
+    };
+    size.map(Some).map_err(serde::de::Error::custom)
 }
 
 /// `["swallowed", "partial"]`, or `"swallowed,partial"` as on the command line.

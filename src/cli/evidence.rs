@@ -96,7 +96,7 @@ fn replay(path: &Path, bundle: &Bundle, limits: &Limits, keyer: &Keyer, stall_af
         let opened = wiring::open(&paths, &[], limits)?;
         let settings = Settings { limits: limits.clone(), keyer: keyer.clone(), gateways, stall_after };
         let mut found = Vec::new();
-        wiring::walk(opened, settings, Verdicts(&mut found), None, |_, _| true)?;
+        wiring::walk(opened, settings, Verdicts(&mut found), None, |_| true)?;
         found.sort();
         Ok(found)
     };

@@ -21,9 +21,9 @@ pub(super) struct Exchanges {
 impl Exchanges {
     /// Reads and shows, and judges nothing.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let config = Config::read(self.reading.config.as_deref())?;
+        let config = Config::read(self.reading.keys.config.as_deref())?;
         run(Plan {
-            reading: self.reading.or(&config),
+            reading: Reading { keys: self.reading.keys.or(&config), ..self.reading },
             showing: self.showing.or(&config),
             rule: Rule { fail_on: Vec::new(), allow_declared: false, strict: false },
             gateways: Vec::new(),

@@ -67,6 +67,19 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// A pair or a finding that may count.
+    pub(super) fn note(&self, rule: &Rule, verdict: Verdict, declared: bool) {
+        if rule.counts(verdict, declared) {
+            self.found.set(true);
+        }
+    }
+
+    /// Something that counts was found.
+    #[cfg(feature = "live")]
+    pub(super) fn found(&self) -> bool {
+        self.found.get()
+    }
+
     /// Nothing more can be written: going on is of no use.
     pub(super) fn unwritable(&self) -> bool {
         self.unwritable.get()
@@ -82,9 +95,7 @@ pub(super) struct Watched<'a> {
 
 impl Watched<'_> {
     fn note(&self, verdict: Verdict, declared: bool) {
-        if self.rule.counts(verdict, declared) {
-            self.seen.found.set(true);
-        }
+        self.seen.note(self.rule, verdict, declared);
     }
 
     fn written(&self) {

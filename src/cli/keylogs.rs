@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+#[cfg(feature = "live")]
+use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -59,6 +61,44 @@ impl KeyLogs {
         };
         self.losses.push(Loss { kind: "key-log".to_owned(), place: path.display().to_string(), detail, at: None });
         Ok(())
+    }
+}
+
+/// Key logs that are read on while they are being written.
+#[cfg(feature = "live")]
+pub(super) struct Followed {
+    files: Vec<File>,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+#[cfg(feature = "live")]
+impl Followed {
+    /// Each from its beginning. One that cannot be read at all is an error.
+    pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Followed> {
+        let open = |path: &PathBuf| File::open(path).with_context(|| format!("{}: the key log cannot be read", path.display()));
+        Ok(Followed { files: paths.iter().map(open).collect::<Result<_, _>>()?, buffer: Zeroizing::new(vec![0; BUFFER]) })
+    }
+
+    /// Tells the whole lines that have come since.
+    pub(super) fn read(&mut self, mut tell: impl FnMut(&[u8])) {
+        for file in &mut self.files {
+            while let Ok(got @ 1..) = file.read(&mut self.buffer) {
+                let text = self.buffer.get(..got).unwrap_or_default();
+                let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                // A line that is still being written is read again when it is whole; one that fills the buffer is none.
+                let rest = got - whole;
+                if whole > 0 && rest > 0 && file.seek(SeekFrom::Current(-(rest as i64))).is_err() {
+                    break;
+                }
+                tell(text.get(..whole).unwrap_or_default());
+                if whole == 0 {
+                    if got < self.buffer.len() {
+                        let _ = file.seek(SeekFrom::Current(-(got as i64)));
+                    }
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -2,19 +2,27 @@
 //! judged or laid out: it only wires the rooms that do.
 
 mod args;
+#[cfg(feature = "live")]
+mod attach;
 mod compare;
 mod completions;
 mod config;
+#[cfg(feature = "live")]
+mod doctor;
 mod evidence;
 mod exchanges;
 mod exit;
 mod key;
 mod keylogs;
+#[cfg(feature = "live")]
+mod live;
 mod man;
 mod meter;
 mod output;
 mod replay;
 mod run;
+mod screen;
+mod watch;
 mod wiring;
 
 #[cfg(test)]
@@ -48,6 +56,11 @@ struct Cli {
 enum Command {
     Replay(Box<replay::Replay>),
     Compare(Box<compare::Compare>),
+    Watch(Box<watch::Watch>),
+    #[cfg(feature = "live")]
+    Live(Box<live::Live>),
+    #[cfg(feature = "live")]
+    Doctor(doctor::Doctor),
     Exchanges(exchanges::Exchanges),
     Completions(completions::Completions),
     Man(man::Man),
@@ -58,6 +71,11 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
         Command::Compare(command) => command.run(),
+        Command::Watch(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Live(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Doctor(command) => command.run(),
         Command::Exchanges(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

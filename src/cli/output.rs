@@ -8,6 +8,8 @@ use anyhow::{Context, bail};
 
 use super::args::{Format, Showing};
 use super::exit::Rule;
+#[cfg(feature = "live")]
+use crate::report::Live;
 use crate::report::{Form, Json, Lines, Ndjson, Report, Shape, Text, Whole};
 
 /// What a report is told of the run, beside its shape.
@@ -37,6 +39,21 @@ pub(super) fn create(path: &Path, inputs: &[PathBuf]) -> anyhow::Result<File> {
         bail!("{}: this is one of the inputs; name another file with -o", path.display());
     }
     File::create(path).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// The same for a run that goes on: on standard output, or at the end of a file.
+#[cfg(feature = "live")]
+pub(super) fn open_live(showing: &Showing, shape: Shape, rule: &Rule) -> anyhow::Result<Box<dyn Report>> {
+    let manner = Manner { rule, explain: None, issue: false };
+    let text = showing.format() == Format::Text;
+    let Some(path) = &showing.output else {
+        let out = io::stdout();
+        let colour = out.is_terminal() && colour_wanted();
+        let out = BufWriter::with_capacity(BUFFER, out);
+        return if text { Ok(Box::new(Live::new(out, shape, colour))) } else { report(showing.format(), out, shape, &manner, false) };
+    };
+    let out = BufWriter::with_capacity(BUFFER, create(path, &[])?);
+    if text { Ok(Box::new(Live::new(out, shape, false))) } else { report(showing.format(), out, shape, &manner, false) }
 }
 
 fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, manner: &Manner<'_>, colour: bool) -> anyhow::Result<Box<dyn Report>> {

@@ -1,5 +1,6 @@
 //! `gatewitness replay`: judge captures.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -45,7 +46,7 @@ pub(super) struct Replay {
 /// What counts.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Judging")]
-struct Judging {
+pub(super) struct Judging {
     /// Where the gateway listens (repeatable). Without it, gateways are found by what they do
     #[arg(long, value_name = "ADDR[:PORT]")]
     gateway: Vec<Named>,
@@ -67,6 +68,28 @@ struct Judging {
     strict: bool,
 }
 
+/// The same, decided.
+pub(super) struct Judged {
+    pub(super) gateways: Vec<(IpAddr, Option<u16>)>,
+    /// Nanoseconds of packet time.
+    pub(super) stall_after: i64,
+    pub(super) rule: Rule,
+}
+
+impl Judging {
+    /// With the configuration's word where the command line has none.
+    pub(super) fn or(self, config: &Config) -> Judged {
+        let Judging { gateway, stall_after, fail_on, allow_declared, strict } = self;
+        let named = if gateway.is_empty() { &config.gateway } else { &gateway };
+        let fail_on = if fail_on.is_empty() { config.fail_on.clone().unwrap_or_else(|| FAIL_ON.to_vec()) } else { fail_on };
+        Judged {
+            gateways: named.iter().map(|Named(ip, port)| (*ip, *port)).collect(),
+            stall_after: (stall_after.or(config.stall_after).unwrap_or(STALL_AFTER) * 1e9) as i64,
+            rule: Rule { fail_on, allow_declared: allow_declared || config.allow_declared, strict: strict || config.strict },
+        }
+    }
+}
+
 impl Replay {
     /// Reads, judges, shows.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
@@ -74,26 +97,24 @@ impl Replay {
     }
 
     fn plan(self) -> anyhow::Result<Plan> {
-        let config = Config::read(self.reading.config.as_deref())?;
-        let Judging { gateway, stall_after, fail_on, allow_declared, strict } = self.judging;
-        let named = if gateway.is_empty() { &config.gateway } else { &gateway };
-        let fail_on = if fail_on.is_empty() { config.fail_on.clone().unwrap_or_else(|| FAIL_ON.to_vec()) } else { fail_on };
+        let config = Config::read(self.reading.keys.config.as_deref())?;
+        let Judged { gateways, stall_after, rule } = self.judging.or(&config);
         let showing = self.showing.or(&config);
         let explain = self.explain.or(config.explain);
         if explain.is_some() && showing.format() != super::args::Format::Text {
             anyhow::bail!("--explain is for people: leave out --format, or look for the pair's record in --format ndjson");
         }
         Ok(Plan {
-            gateways: named.iter().map(|Named(ip, port)| (*ip, *port)).collect(),
-            stall_after: (stall_after.or(config.stall_after).unwrap_or(STALL_AFTER) * 1e9) as i64,
-            rule: Rule { fail_on, allow_declared: allow_declared || config.allow_declared, strict: strict || config.strict },
+            gateways,
+            stall_after,
+            rule,
             only_findings: self.only.or(config.only).is_some(),
             exchanges: false,
             explain,
             issue: self.report_issue || config.report_issue,
             evidence: self.evidence.or_else(|| config.evidence.clone()),
             showing,
-            reading: self.reading.or(&config),
+            reading: Reading { keys: self.reading.keys.or(&config), ..self.reading },
         })
     }
 }

@@ -39,8 +39,9 @@ pub(super) struct Settings {
 /// Carries it out.
 pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain, issue, evidence } = plan;
-    let settings = Settings { limits: Limits::default(), keyer: key::keyer(reading.fingerprint_key.as_deref())?, gateways, stall_after };
-    let opened = wiring::open(&reading.captures, &reading.keylog, &settings.limits)?;
+    let settings =
+        Settings { limits: Limits::default(), keyer: key::keyer(reading.keys.fingerprint_key.as_deref())?, gateways, stall_after };
+    let opened = wiring::open(&reading.captures, &reading.keys.keylog, &settings.limits)?;
     let shape = Shape { only_findings, files: opened.files(), exchanges };
     let evidence = evidence.map(|folder| Evidence::new(&folder, opened.files(), &settings.limits)).transpose()?.map(RefCell::new);
     let mut spool = evidence.as_ref().and_then(|_| wiring::Spool::for_inputs(&reading.captures, &settings.limits));
@@ -50,8 +51,8 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut report, rule: &rule, seen: &seen };
-    let mut summary = wiring::walk(opened, settings, watched, spool.as_mut(), |read, total| {
-        meter.at(read, total);
+    let mut summary = wiring::walk(opened, settings, watched, spool.as_mut(), |moment| {
+        meter.at(moment.read, moment.total);
         !meter.interrupted() && !seen.unwritable()
     })?;
     meter.clear();
@@ -62,7 +63,7 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     report.finish(&summary)?;
     drop(report);
     if let Some(evidence) = evidence {
-        let (captures, keylogs) = (&reading.captures, &reading.keylog);
+        let (captures, keylogs) = (&reading.captures, &reading.keys.keylog);
         let again = Again { captures, keylogs, limits: &limits, keyer: &keyer, stall_after, spool };
         eprintln!("gatewitness: {}", evidence.into_inner().write(again, &summary)?);
     }

@@ -28,7 +28,13 @@ fn the_command_line_is_sound() {
 
 #[test]
 fn help_teaches() {
-    snapshot("help", &help(None));
+    // Without live capture there are fewer commands.
+    if cfg!(feature = "live") {
+        snapshot("help", &help(None));
+        snapshot("help-watch", &help(Some("watch")));
+        snapshot("help-live", &help(Some("live")));
+        snapshot("help-doctor", &help(Some("doctor")));
+    }
     snapshot("help-replay", &help(Some("replay")));
     snapshot("help-compare", &help(Some("compare")));
     snapshot("help-exchanges", &help(Some("exchanges")));
@@ -37,8 +43,8 @@ fn help_teaches() {
 #[test]
 fn every_long_option_has_a_key_in_the_configuration() {
     let tool = Cli::command();
-    let longs: Vec<&str> = ["replay", "compare", "exchanges"]
-        .iter()
+    let commands = ["replay", "compare", "watch", "exchanges"].into_iter().chain(cfg!(feature = "live").then_some("live"));
+    let longs: Vec<&str> = commands
         .flat_map(|name| tool.find_subcommand(name).unwrap().get_arguments().filter_map(clap::Arg::get_long))
         .filter(|long| !["help", "version", "config"].contains(long))
         .collect();
@@ -59,7 +65,7 @@ fn what_does_not_work_is_not_accepted() {
     assert!(refused(&["replay", "a.pcap", "--fail-on", "masked"]));
     assert!(refused(&["replay", "a.pcap", "--gateway", "somewhere"]));
     assert!(refused(&["replay", "a.pcap", "--stall-after", "0"]));
-    assert!(refused(&["live"]));
+    assert!(refused(&["live", "in.pcap"]));
     assert!(Cli::try_parse_from(["gatewitness", "replay", "--fail-on", "swallowed,partial", "-o", "out", "a.pcap", "-"]).is_ok());
 }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::keylogs::{self, KeyLogs};
 use super::run::Settings;
-use crate::base::{Limits, Stamp};
+use crate::base::{Limits, Stamp, Ts};
 use crate::capfile::Flaw;
 use crate::packet::Frame;
 use crate::pipeline::{Engine, Loss, Options, Output, Summary};
@@ -33,14 +33,26 @@ pub(super) fn open(captures: &[PathBuf], keylogs: &[PathBuf], limits: &Limits) -
     Ok(Opened { keys: keylogs::read(keylogs, limits)?, inputs: source::plan(captures, limits)? })
 }
 
-/// Reads everything, or until `go_on` (asked with bytes read, and bytes in all) says no; then ends the engine in order. What cannot
-/// be read twice goes into the `spool`, if one is given.
-pub(super) fn walk(
+/// Between two inputs.
+pub(super) struct Moment<'a, O: Output> {
+    /// The run.
+    pub(super) engine: &'a mut Engine<O>,
+    /// Bytes read.
+    pub(super) read: u64,
+    /// Bytes in all, where that is known.
+    pub(super) total: Option<u64>,
+    /// The time of the packet that comes next, if it is one.
+    pub(super) due: Option<Ts>,
+}
+
+/// Reads everything, or until `go_on` says no; then ends the engine in order. What cannot be read twice goes into the `spool`, if one
+/// is given.
+pub(super) fn walk<O: Output>(
     opened: Opened,
     settings: Settings,
-    out: impl Output,
+    out: O,
     mut spool: Option<&mut Spool>,
-    mut go_on: impl FnMut(u64, Option<u64>) -> bool,
+    mut go_on: impl FnMut(Moment<'_, O>) -> bool,
 ) -> anyhow::Result<Summary> {
     let Settings { limits, keyer, gateways, stall_after } = settings;
     let files = opened.files();
@@ -51,8 +63,13 @@ pub(super) fn walk(
     keys.losses.into_iter().for_each(|loss| engine.loss(loss));
     let progress = inputs.progress();
     let mut ahead = false;
-    while go_on(progress.read(), progress.total()) {
-        match inputs.next() {
+    loop {
+        let input = inputs.next();
+        let due = if let Some(Input::Packet(packet)) = &input { Some(packet.stamp.ts) } else { None };
+        if !go_on(Moment { engine: &mut engine, read: progress.read(), total: progress.total(), due }) {
+            break;
+        }
+        match input {
             None => break,
             Some(Input::Packet(packet)) => {
                 let frame = frame(&packet);

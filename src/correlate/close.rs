@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::evidence::legs_of;
+use super::pace::Lie;
 use super::requests::Key;
 use super::solve::Placed;
 use super::visit::{Visit, VisitId, is_operation};
@@ -29,8 +30,13 @@ impl Correlator {
         for (group, (_, placed)) in groups.into_iter().enumerate() {
             let Some(visit) = self.take(placed.visit) else { continue };
             let legs = legs_of(&visit, &self.legs);
-            if placed.score > SURE {
-                self.learned.confirm(&request, &down, &visit, &legs);
+            if placed.score > LIKELY && !request.left {
+                self.learned.paces.learn(request.gateway, visit.voice, Lie::of(&request, &down, &visit, &legs), placed.score);
+            }
+            if let Some(op) = visit.op.and_then(|op| self.legs.get(&op))
+                && placed.score > SURE
+            {
+                self.learned.called(&request, &down, op);
             }
             if visit.errand {
                 authorization.extend(legs.into_iter().cloned().map(Arc::new));
@@ -50,6 +56,10 @@ impl Correlator {
             self.drop_legs(&visit.legs);
         }
         up.sort_by_key(|link: &Link| (link.leg.start(), link.leg.id));
+        if !up.is_empty() && up.iter().all(|link| link.score > SURE) {
+            let servers = up.iter().map(|link| link.leg.peers.server).collect();
+            self.learned.led(&request, &down, &servers);
+        }
         conduits.extend(self.unread(&down, request.gateway, &up));
         let last_element = self.requests.of_exchange(request.start, request.id).next().is_none();
         if last_element && down.done.is_some() && self.visits.of(request.id).is_none() {
@@ -112,4 +122,6 @@ fn because(placed: &Placed) -> Vec<Mark> {
 }
 
 /// Links surer than this teach.
-const SURE: f64 = 0.98;
+const SURE: f64 = 0.95;
+/// Links likelier than this tell how long things take.
+const LIKELY: f64 = 0.5;

@@ -134,7 +134,7 @@ impl Correlator {
     fn edge(&self, key: &Key, visit: &Visit, legs: &[&Leg]) -> Option<Edge> {
         let (request, down) = (self.requests.get(key)?, self.legs.get(&key.1)?);
         let marks = self.learned.weigh(request, down, visit, legs, &self.requests);
-        let lie = Lie::of(request, visit, legs);
+        let lie = Lie::of(request, down, visit, legs);
         let pace = self.learned.paces.weight(request.gateway, visit.voice, lie);
         let weight = marks.iter().map(|mark| mark.weight).sum::<f64>() + pace;
         Some(Edge { key: *key, marks, lie, weight })

@@ -1,10 +1,10 @@
 //! What speaks for and against a visit being a request's: log-likelihood ratios, weighed by how rare agreement is in the window.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::exchanged::Exchanged;
-use super::names::{Names, is_prefixed};
-use super::pace::{Lie, Paces};
+use super::names::{Names, is_prefixed, prefixes};
+use super::pace::Paces;
 use super::request::{Request, answer_to, ask_of, lists, names_to, texts};
 use super::requests::{Requests, header_marks};
 use super::visit::{Hasher, Visit, is_operation};
@@ -17,8 +17,10 @@ use crate::mcp::{Asked, Outcome};
 pub(super) struct Learned {
     /// Whether the client's credential goes on to a server from a kind of route.
     forwarding: BTreeMap<(Addr, Addr, bool), Forwarding>,
-    /// How often a route led to a server.
-    routes: HashMap<(Addr, Fingerprint), BTreeMap<Addr, u32>, Hasher>,
+    /// Where a route led.
+    routes: HashMap<(Addr, Fingerprint), Route, Hasher>,
+    /// What gateways call their servers, with how often it was seen.
+    aliases: HashMap<String, BTreeMap<Addr, u32>, Hasher>,
     /// Names that a server's lists had.
     names: BTreeMap<Addr, HashSet<u64, Hasher>>,
     /// Credentials that a server was sent.
@@ -34,6 +36,13 @@ struct Forwarding {
     equal: f64,
     absent: f64,
     differ: f64,
+}
+
+/// Requests of a route, and how many of them led to which server.
+#[derive(Debug, Default)]
+struct Route {
+    requests: f64,
+    servers: BTreeMap<Addr, f64>,
 }
 
 impl Learned {
@@ -63,16 +72,43 @@ impl Learned {
         }
     }
 
-    /// Learns from a link that is beyond doubt.
-    pub(super) fn confirm(&mut self, request: &Request, down: &Leg, visit: &Visit, legs: &[&Leg]) {
-        if let Some(mark) = route_mark(down)
-            && self.routes.len() < LEARNED
-        {
-            *self.routes.entry((request.gateway, mark)).or_default().entry(visit.server).or_default() += 1;
+    /// A request is known to have led to these servers and no others.
+    pub(super) fn led(&mut self, request: &Request, down: &Leg, servers: &BTreeSet<Addr>) {
+        let Some(mark) = route_mark(down) else { return };
+        if self.routes.len() >= LEARNED && !self.routes.contains_key(&(request.gateway, mark)) {
+            return;
         }
-        if !request.left {
-            self.paces.learn(request.gateway, visit.voice, Lie::of(request, visit, legs));
+        let route = self.routes.entry((request.gateway, mark)).or_default();
+        route.requests += 1.0;
+        for server in servers {
+            *route.servers.entry(*server).or_default() += 1.0;
         }
+    }
+
+    /// The names that a client got show what the gateway calls the server that gave them.
+    pub(super) fn called(&mut self, request: &Request, down: &Leg, op: &Leg) {
+        let list = |outcome: Option<&Outcome>| match outcome {
+            Some(Outcome::Result { list: Some(list), .. }) => list.names.clone(),
+            _ => Vec::new(),
+        };
+        let (got, gave) = (list(answer_to(down, request.element)), list(answer_to(op, 0)));
+        for alias in prefixes(&got, &gave) {
+            if self.aliases.len() < ALIASES || self.aliases.contains_key(alias) {
+                *self.aliases.entry(alias.to_owned()).or_default().entry(op.peers.server).or_default() += 1;
+            }
+        }
+    }
+
+    /// Servers that a request names, in its path or its header, as far as their names are known.
+    fn named(&self, down: &Leg) -> Vec<&BTreeMap<Addr, u32>> {
+        let Some(request) = &down.request else { return Vec::new() };
+        let head = &request.head;
+        if !head.mcp_servers.is_empty() {
+            // While one of them is unknown, any server may be it.
+            let known: Option<Vec<_>> = head.mcp_servers.iter().map(|word| self.aliases.get(word)).collect();
+            return known.unwrap_or_default();
+        }
+        head.path.split('/').filter_map(|word| self.aliases.get(word)).collect()
     }
 
     /// A server's list teaches its names, whoever asked for it.
@@ -87,8 +123,8 @@ impl Learned {
 
     /// Whether a route may lead to a server, as far as is known of the route.
     pub(super) fn reaches(&self, gateway: Addr, down: &Leg, server: Addr) -> bool {
-        let servers = route_mark(down).and_then(|mark| self.routes.get(&(gateway, mark)));
-        servers.is_none_or(|servers| servers.contains_key(&server))
+        let route = route_mark(down).and_then(|mark| self.routes.get(&(gateway, mark)));
+        route.is_none_or(|route| route.servers.contains_key(&server))
     }
 
     /// Evidence for `visit` being caused by `request`, strongest first. Containment and reachability are given.
@@ -193,12 +229,18 @@ impl Learned {
     }
 
     fn route(&self, request: &Request, down: &Leg, visit: &Visit, add: &mut impl FnMut(&'static str, f64)) {
+        let named = self.named(down);
+        if !named.is_empty() {
+            let here = named.iter().any(|servers| servers.contains_key(&visit.server));
+            add("server", if here { 1.0 } else { -6.0 });
+            return;
+        }
         let Some(mark) = route_mark(down) else { return };
-        let Some(servers) = self.routes.get(&(request.gateway, mark)) else { return };
-        let all: u32 = servers.values().sum();
-        let here = servers.get(&visit.server).copied().unwrap_or(0);
-        let weight = ((f64::from(here) + 0.1) / (f64::from(all) + 0.2)).ln() + 0.7;
-        add("server", weight.clamp(-8.0, 1.0));
+        let Some(route) = self.routes.get(&(request.gateway, mark)) else { return };
+        let here = route.servers.get(&visit.server).copied().unwrap_or(0.0);
+        // The odds that a request of this route goes there at all.
+        let odds = (here + PRIOR) / (route.requests - here + PRIOR);
+        add("server", odds.ln().clamp(-8.0, 3.0));
     }
 
     /// A tool belongs to the servers that list it.
@@ -306,7 +348,11 @@ pub(super) fn legs_of<'a>(visit: &Visit, legs: &'a HashMap<ExId, Leg, Hasher>) -
 
 /// Weight that no other evidence outweighs: what a gateway never does.
 const FORBIDDING: f64 = 12.0;
+/// Requests that a route is thought to have sent to a server, and as many elsewhere, before any was seen.
+const PRIOR: f64 = 0.3;
 /// Entries kept of each learned map.
 const LEARNED: usize = 65_536;
+/// Names of servers kept.
+const ALIASES: usize = 1_024;
 /// Names kept of one server.
 const NAMES: usize = 8_192;

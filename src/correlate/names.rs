@@ -56,6 +56,23 @@ impl Names {
     }
 }
 
+/// Each way to read a name as a prefix and the rest.
+fn prefix(name: &str) -> impl Iterator<Item = (&str, &str)> {
+    let parts = name.match_indices(SEPARATORS).filter_map(|(at, _)| Some((name.get(..at)?, name.get(at + 1..)?)));
+    parts.filter(|(prefix, rest)| !prefix.is_empty() && !rest.is_empty())
+}
+
+/// The prefixes that turn names of `gave` into names of `got`: what the gateway calls the server. In order, each once.
+pub(super) fn prefixes<'a>(got: &'a [String], gave: &[String]) -> Vec<&'a str> {
+    let mut found: Vec<&str> = Vec::new();
+    for (before, rest) in got.iter().take(LOOKED).flat_map(|name| prefix(name)) {
+        if !found.contains(&before) && gave.iter().any(|name| name == rest) {
+            found.push(before);
+        }
+    }
+    found
+}
+
 /// Whether a gateway may have made `long` by putting a prefix before `short`.
 pub(super) fn is_prefixed(long: &str, short: &str) -> bool {
     endings(long).any(|ending| ending == short)
@@ -71,6 +88,8 @@ fn mark(name: &str) -> u64 {
     FixedState::with_seed(3).hash_one(name)
 }
 
+/// Names looked at for what the gateway puts before them.
+const LOOKED: usize = 16;
 /// What gateways put between a server's name and a tool's.
 const SEPARATORS: [char; 5] = ['-', '_', '.', ':', '/'];
 
@@ -83,6 +102,8 @@ mod tests {
         let (down, up) =
             (Names::of(["weather-get_forecast", "docs-search"].into_iter()), Names::of(["get_forecast", "alerts"].into_iter()));
         assert_eq!(down.shared(&up), 1);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(prefixes(&names(&["my-weather-get_forecast", "docs-search"]), &names(&["get_forecast"])), ["my-weather"]);
         assert!(is_prefixed("a:b/c", "b/c") && is_prefixed("c", "c") && !is_prefixed("c", "b"));
     }
 }

@@ -6,26 +6,34 @@ use super::Mark;
 use super::leg::Leg;
 use super::request::Request;
 use super::visit::{Hasher, Visit};
-use crate::base::Addr;
+use crate::base::{Addr, Ts};
 use crate::mcp::Asked;
 
 /// How a visit lies in a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lie {
-    /// From the request's first byte to the visit's, nanoseconds.
+    /// From the request's last byte to the visit's first, nanoseconds.
     pub delay: f64,
-    /// From the visit's last byte to the answer's; `None` where either is open. Negative where the visit ended later.
+    /// From the visit's last byte to the answer's first, or to its last where its head came before; `None` where either is open.
+    /// Negative where the visit ended later.
     pub lag: Option<f64>,
     /// The client left early: the visit may outlive it.
     left: bool,
+    /// When the visit began.
+    at: Ts,
 }
 
 impl Lie {
-    pub(super) fn of(request: &Request, visit: &Visit, legs: &[&Leg]) -> Lie {
+    pub(super) fn of(request: &Request, down: &Leg, visit: &Visit, legs: &[&Leg]) -> Lie {
         let ended = legs.iter().filter(|leg| leg.asked != Asked::Stream && leg.asked != Asked::EndSession).filter_map(|leg| leg.done);
         let last = ended.map(|done| done.last.ts).max();
-        let lag = request.end.zip(last).map(|(end, last)| end.ts.since(last) as f64);
-        Lie { delay: visit.start.ts.since(request.start.ts).max(0) as f64, lag, left: request.left }
+        let lag = request.end.zip(last).map(|(end, last)| {
+            // A long answer takes its time; a gateway that commits its head early is told by the answer's end alone.
+            let head = down.response.as_ref().map(|response| response.start.ts).filter(|head| *head >= last);
+            head.unwrap_or(end.ts).since(last) as f64
+        });
+        let asked = down.request.as_ref().map_or(request.start.ts, |request| request.last.ts.min(visit.start.ts));
+        Lie { delay: visit.start.ts.since(asked).max(0) as f64, lag, left: request.left, at: visit.start.ts }
     }
 }
 
@@ -73,21 +81,22 @@ pub(super) struct Paces {
 }
 
 impl Paces {
-    pub(super) fn learn(&mut self, gateway: Addr, voice: u64, lie: Lie) {
+    /// A link of this probability was made.
+    pub(super) fn learn(&mut self, gateway: Addr, voice: u64, lie: Lie, share: f64) {
         if self.of.len() >= VOICES && !self.of.contains_key(&(gateway, voice)) {
             return;
         }
         let [delay, lag] = self.of.entry((gateway, voice)).or_default();
-        delay.learn(lie.delay);
+        delay.learn(lie.delay, lie.at, share);
         if let Some(gap) = lie.lag.filter(|lag| *lag >= 0.0) {
-            lag.learn(gap);
+            lag.learn(gap, lie.at, share);
         }
     }
 
     /// How usual what is seen is, as far as anything is known: nothing where it could not be more so, negative where it is rarer.
     pub(super) fn weight(&self, gateway: Addr, voice: u64, lie: Lie) -> f64 {
         let Some([delay, lag]) = self.of.get(&(gateway, voice)) else { return 0.0 };
-        delay.weight(lie.delay) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |gap| lag.weight(gap))
+        delay.weight(lie.delay, lie.at) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |gap| lag.weight(gap, lie.at))
     }
 }
 
@@ -96,32 +105,40 @@ impl Paces {
 struct Spread {
     bins: [f64; BINS],
     seen: f64,
+    last: Ts,
     /// The greatest density.
     most: f64,
 }
 
 impl Default for Spread {
     fn default() -> Spread {
-        Spread { bins: [0.0; BINS], seen: 0.0, most: 0.0 }
+        Spread { bins: [0.0; BINS], seen: 0.0, last: Ts(0), most: 0.0 }
     }
 }
 
 impl Spread {
-    fn learn(&mut self, time: f64) {
+    fn learn(&mut self, time: f64, at: Ts, share: f64) {
+        let left = FADE * self.left(at);
         for bin in &mut self.bins {
-            *bin *= FADE;
+            *bin *= left;
         }
-        self.seen = self.seen * FADE + 1.0;
+        self.seen = self.seen * left + share;
         if let Some(bin) = self.bins.get_mut(bin(time)) {
-            *bin += 1.0;
+            *bin += share;
         }
+        self.last = self.last.max(at);
         self.most = (0..BINS).map(|at| self.density(at)).fold(0.0, f64::max);
     }
 
-    fn weight(&self, time: f64) -> f64 {
-        // Few examples say little.
-        let trust = (self.seen / EXAMPLES).min(1.0);
+    fn weight(&self, time: f64, at: Ts) -> f64 {
+        // Few examples say little, and old ones less: load changes.
+        let trust = std::env::var("TRUST").map_or(1.0, |t| t.parse().unwrap_or(1.0)) * (self.seen * self.left(at) / EXAMPLES).min(1.0);
         if self.most > 0.0 { trust * ((self.density(bin(time)) / self.most + DUST) / (1.0 + DUST)).ln() } else { 0.0 }
+    }
+
+    /// What is left of what was learned, at a time.
+    fn left(&self, at: Ts) -> f64 {
+        (-(at.since(self.last).max(0) as f64) / AGE).exp()
     }
 
     /// Density in a bin, smoothed with what lies beside it.
@@ -148,6 +165,8 @@ const FIRST: f64 = 16e3;
 const BINS: usize = 56;
 /// What an example weighs after the next.
 const FADE: f64 = 0.99;
+/// Age at which an example counts for little more than a third, nanoseconds of packet time.
+const AGE: f64 = 2e9;
 /// Density of what was never seen, as a share of the greatest: all of it is alike.
 const DUST: f64 = 0.002;
 /// Examples from which a spread counts in full.
@@ -162,11 +181,12 @@ mod tests {
     #[test]
     fn what_is_usual_weighs_more_than_what_is_not() {
         let mut spread = Spread::default();
-        assert_eq!(spread.weight(1e6), 0.0);
+        assert_eq!(spread.weight(1e6, Ts(0)), 0.0);
         for n in 0..50 {
-            spread.learn(3e5 + f64::from(n) * 1e4);
+            spread.learn(3e5 + f64::from(n) * 1e4, Ts(0), 1.0);
         }
-        assert!(spread.weight(5e5) - spread.weight(2e7) > 5.0);
-        assert!(spread.weight(5e5) - spread.weight(2e4) > 0.0);
+        assert!(spread.weight(5e5, Ts(0)) - spread.weight(2e7, Ts(0)) > 5.0);
+        assert!(spread.weight(5e5, Ts(0)) - spread.weight(2e4, Ts(0)) > 0.0);
+        assert!(spread.weight(2e7, Ts(60_000_000_000)) > -0.1, "what is old says little");
     }
 }

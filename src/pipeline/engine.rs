@@ -11,7 +11,7 @@ use crate::mcp::{Joiner, Seen};
 use crate::packet::{Decoder, Frame, Sight, Sightings};
 use crate::tcp::Table;
 use crate::tls::KeyLog;
-use crate::verdict::{Findings, Judge, Verdict};
+use crate::verdict::{Finding, Findings, Judge, Verdict};
 
 /// What a run may be told.
 #[derive(Clone)]
@@ -157,6 +157,21 @@ impl<O: Output> Engine<O> {
         self.counts.add(Count::KernelDrops, packets);
     }
 
+    /// Packets were captured and dropped, because they came faster than they could be judged.
+    pub fn overloaded(&mut self, packets: u64) {
+        self.counts.add(Count::OwnDrops, packets);
+    }
+
+    /// Who gets the results, to be spoken to while the run goes on.
+    pub fn out(&mut self) -> &mut O {
+        &mut self.ordered.out
+    }
+
+    /// The findings as they stand, in order of their first pair.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.ordered.findings.all()
+    }
+
     /// Something else could not be read.
     pub fn loss(&mut self, loss: Loss) {
         self.ordered.summary.losses.push(loss.clone());
@@ -180,6 +195,26 @@ impl<O: Output> Engine<O> {
         summary.counts = self.counts;
         summary.gateways = self.ordered.correlator.gateways();
         (summary, self.ordered.out)
+    }
+
+    /// The run so far. What it finds is known to whoever was given the pairs.
+    pub fn summary(&self) -> Summary {
+        let mut counts = self.counts.clone();
+        counts.merge(&self.streams.counts());
+        counts.merge(&self.ordered.counts);
+        Summary {
+            first: self.first,
+            last: self.first.map(|_| self.now.ts),
+            counts,
+            exchanges: self.ordered.exchanges.count,
+            gateways: self.ordered.correlator.gateways(),
+            ..self.ordered.summary.clone()
+        }
+    }
+
+    /// Open connections, and exchanges that wait for their pair.
+    pub fn open(&self) -> (usize, usize) {
+        (self.table.open(), self.ordered.correlator.open())
     }
 
     /// What was counted so far.

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::record::{CaptureRecord, ExchangeRecord, FindingRecord, PairRecord, SummaryRecord};
+use super::record::{BeatRecord, CaptureRecord, ExchangeRecord, FindingRecord, PairRecord, SummaryRecord};
 use super::sink::Sink;
-use super::{Report, Shape};
+use super::{Beat, Report, Shape};
 use crate::correlate::Leg;
 use crate::pipeline::{Loss, Output, Summary};
 use crate::verdict::{Finding, Judged};
@@ -64,6 +64,14 @@ impl<W: Write> Report for Ndjson<W> {
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         self.line(&SummaryRecord::new(summary));
         self.sink.finish()
+    }
+
+    fn beat(&mut self, beat: &Beat) {
+        self.line(&BeatRecord::new(beat));
+    }
+
+    fn flush(&mut self) {
+        self.sink.flush();
     }
 
     fn failed(&self) -> bool {

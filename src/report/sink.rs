@@ -31,6 +31,11 @@ impl<W: Write> Sink<W> {
         self.error.is_some()
     }
 
+    /// Hands on what is buffered.
+    pub(super) fn flush(&mut self) {
+        self.attempt(Write::flush);
+    }
+
     /// Flushes, and gives back the first error of all.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.attempt(Write::flush);

@@ -1,11 +1,14 @@
 //! The outside comes in (files, directories, standard input), ordered inputs go out: packets with their stamps, secrets, names, drops,
-//! damage. Knows nothing of what the packets mean, and is the only room, with `ops`, that may touch the operating system.
+//! damage. Knows nothing of what the packets mean, and is the only room, with `live`, that may touch the operating system.
 
 mod clock;
 mod codec;
 mod drops;
 mod file;
+#[cfg(feature = "live")]
+pub mod host;
 mod input;
+pub mod live;
 mod merge;
 mod plan;
 mod sample;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Shown, shown};
 use crate::base::{Addr, Ts};
 use crate::pipeline::Loss;
+use crate::report::Beat;
 use crate::verdict::{CauseKind, Failure, Finding, Verdict};
 
 #[derive(Debug, Serialize)]
@@ -71,6 +72,27 @@ pub(in crate::report) struct CaptureRecord<'a> {
 impl<'a> CaptureRecord<'a> {
     pub(in crate::report) fn new(loss: &'a Loss) -> CaptureRecord<'a> {
         CaptureRecord { record: "capture", loss: LossRecord::new(loss) }
+    }
+}
+
+/// A live run's sign of life.
+#[derive(Debug, Serialize)]
+pub(in crate::report) struct BeatRecord {
+    record: &'static str,
+    kind: &'static str,
+    place: &'static str,
+    detail: &'static str,
+    at: Shown<Ts>,
+    received: u64,
+    kernel_drops: u64,
+    own_drops: u64,
+}
+
+impl BeatRecord {
+    pub(in crate::report) fn new(beat: &Beat) -> BeatRecord {
+        let Beat { at, received, kernel_drops, own_drops } = *beat;
+        let detail = "the run goes on; numbers count from its beginning";
+        BeatRecord { record: "capture", kind: "heartbeat", place: "", detail, at: Shown(at), received, kernel_drops, own_drops }
     }
 }
 

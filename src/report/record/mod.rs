@@ -8,7 +8,7 @@ mod pair;
 mod summary;
 
 pub(super) use exchange::ExchangeRecord;
-pub(super) use finding::{CaptureRecord, FindingRecord};
+pub(super) use finding::{BeatRecord, CaptureRecord, FindingRecord};
 pub(super) use leg::{complete, frames, missing, outcome, token};
 pub(super) use pair::PairRecord;
 pub(super) use summary::SummaryRecord;

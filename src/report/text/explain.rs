@@ -9,7 +9,7 @@ use crate::report::record::{missing, token};
 use crate::verdict::Judged;
 
 /// The whole text.
-pub(super) fn pair(mut page: Page, judged: &Judged, files: &[String]) -> String {
+pub(in crate::report) fn pair(mut page: Page, judged: &Judged, files: &[String]) -> String {
     let pair = &judged.pair;
     let verdict = page.verdict(judged.verdict, 0);
     let name = page.strong(&format!("PAIR {}", judged.number));

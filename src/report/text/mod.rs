@@ -4,13 +4,15 @@
 pub(super) mod explain;
 mod finding;
 mod lines;
+mod live;
 pub(super) mod overview;
-pub(super) mod page;
-pub(super) mod say;
+pub(crate) mod page;
+pub(crate) mod say;
 pub(super) mod story;
-pub(super) mod words;
+pub(crate) mod words;
 
 pub use lines::Lines;
+pub use live::Live;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -79,10 +81,7 @@ impl<W: Write> Text<W> {
         if !(judged.verdict.flagged() || judged.verdict == Verdict::Unresolved) || self.stories.len() >= MOST_STORIES {
             return;
         }
-        let cause = judged.cause.as_ref().map(|cause| cause.kind);
-        let route = judged.pair.down.path().to_owned();
-        let key = (judged.verdict, judged.rule, judged.failure, cause, judged.because, route, judged.server);
-        if self.known.insert(key) {
+        if self.known.insert(key(judged)) {
             self.stories.push(Story::new(judged, &self.shape.files));
         }
     }
@@ -106,6 +105,12 @@ impl<W: Write> Text<W> {
         }
         page.into_text()
     }
+}
+
+fn key(judged: &Judged) -> Key {
+    let cause = judged.cause.as_ref().map(|cause| cause.kind);
+    let route = judged.pair.down.path().to_owned();
+    (judged.verdict, judged.rule, judged.failure, cause, judged.because, route, judged.server)
 }
 
 impl<W: Write> Output for Text<W> {

@@ -12,14 +12,20 @@ pub(super) const WIDTH: usize = 100;
 
 /// Text being laid out.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(in crate::report) struct Page {
     text: String,
     colour: bool,
+    width: usize,
 }
 
 impl Page {
-    pub(super) fn new(colour: bool) -> Page {
-        Page { text: String::new(), colour }
+    pub(in crate::report) fn new(colour: bool) -> Page {
+        Page { text: String::new(), colour, width: WIDTH }
+    }
+
+    /// As wide as a screen is.
+    pub(in crate::report) fn wide(width: usize) -> Page {
+        Page { width, ..Page::new(false) }
     }
 
     /// What was written so far.
@@ -76,7 +82,7 @@ impl Page {
     fn hang(&mut self, indent: usize, label: &str, width: usize, style: Style, text: &str) {
         let label = format!("{label:width$}");
         let left = indent + label.chars().count();
-        for (n, row) in wrap(&clean(text), WIDTH.saturating_sub(left)).iter().enumerate() {
+        for (n, row) in wrap(&clean(text), self.width.saturating_sub(left)).iter().enumerate() {
             let start = if n == 0 { " ".repeat(indent) + &self.paint(style, &label) } else { " ".repeat(left) };
             self.text.push_str(&start);
             self.text.push_str(row);
@@ -106,7 +112,7 @@ fn look(verdict: Verdict) -> (char, Style) {
 }
 
 /// Without characters that could move a cursor, change a colour or turn the reading direction.
-pub(in crate::report) fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let unsafe_char = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.contains(unsafe_char) {
         Cow::Owned(text.chars().map(|c| if unsafe_char(c) { '\u{fffd}' } else { c }).collect())

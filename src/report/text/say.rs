@@ -3,12 +3,12 @@
 use crate::base::Ts;
 
 /// `21:51:45.386`, UTC, cut to milliseconds.
-pub(in crate::report) fn clock(ts: Ts) -> String {
+pub(crate) fn clock(ts: Ts) -> String {
     ts.to_string().get(11..23).unwrap_or_default().to_owned()
 }
 
 /// `2026-11-22`, UTC.
-pub(in crate::report) fn day(ts: Ts) -> String {
+pub(crate) fn day(ts: Ts) -> String {
     ts.to_string().get(..10).unwrap_or_default().to_owned()
 }
 
@@ -22,7 +22,7 @@ pub(in crate::report) fn from_to(first: Ts, last: Ts) -> String {
 }
 
 /// `0.723 s`, `12 min 3 s`, `3 h 12 min`, `2 d 4 h`.
-pub(in crate::report) fn span(nanos: i64) -> String {
+pub(crate) fn span(nanos: i64) -> String {
     let seconds = nanos.max(0) / 1_000_000_000;
     match seconds {
         0..60 => format!("{:.3} s", nanos.max(0) as f64 / 1e9),
@@ -33,7 +33,7 @@ pub(in crate::report) fn span(nanos: i64) -> String {
 }
 
 /// `1,234,567`.
-pub(in crate::report) fn number(n: u64) -> String {
+pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -46,7 +46,7 @@ pub(in crate::report) fn number(n: u64) -> String {
 }
 
 /// `1 pair`, `2 pairs`.
-pub(in crate::report) fn many(n: u64, thing: &str) -> String {
+pub(crate) fn many(n: u64, thing: &str) -> String {
     format!("{} {thing}{}", number(n), if n == 1 { "" } else { "s" })
 }
 

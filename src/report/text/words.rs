@@ -7,7 +7,7 @@ use crate::report::record::outcome;
 use crate::tcp::Close;
 
 /// What was asked: `tools/list`, `tools/call get_weather`, `GET /mcp-rest/tools/list`.
-pub(in crate::report) fn asked(leg: &Leg, element: usize) -> String {
+pub(crate) fn asked(leg: &Leg, element: usize) -> String {
     let verb = leg.request.as_ref().map(|request| request.head.method.as_str()).filter(|verb| !verb.is_empty()).unwrap_or("?");
     match &leg.asked {
         Asked::Rpc(asks) => asks.get(element).map_or_else(|| "?".to_owned(), rpc),
@@ -19,7 +19,7 @@ pub(in crate::report) fn asked(leg: &Leg, element: usize) -> String {
 }
 
 /// The same, with the route where the words above do not name it.
-pub(in crate::report) fn asked_where(leg: &Leg, element: usize) -> String {
+pub(crate) fn asked_where(leg: &Leg, element: usize) -> String {
     match &leg.asked {
         Asked::Rpc(_) | Asked::Stream | Asked::EndSession => format!("{} on {}", asked(leg, element), leg.path()),
         _ => asked(leg, element),
@@ -27,7 +27,7 @@ pub(in crate::report) fn asked_where(leg: &Leg, element: usize) -> String {
 }
 
 /// What was answered: `200 with 0 tools`, `401`, `no answer: the connection was reset`. `asker` is what to call who asked.
-pub(in crate::report) fn answered(leg: &Leg, element: usize, asker: &str) -> String {
+pub(crate) fn answered(leg: &Leg, element: usize, asker: &str) -> String {
     let Some(status) = leg.status() else { return unanswered(leg, asker) };
     let whole = leg.done.is_some_and(|done| done.end == End::Complete);
     match outcome(leg, element) {
@@ -45,7 +45,7 @@ pub(in crate::report) fn answered(leg: &Leg, element: usize, asker: &str) -> Str
 }
 
 /// The challenge and the reason that a refusal gave.
-pub(in crate::report) fn reasons(leg: &Leg) -> Vec<String> {
+pub(crate) fn reasons(leg: &Leg) -> Vec<String> {
     let challenge = leg.response.as_ref().and_then(|response| response.head.www_authenticate.as_deref());
     let said = leg.answers.iter().find_map(|answer| match &answer.outcome {
         Outcome::Refusal { error: Some(error), detail: Some(detail) } => Some(format!("{error}: {detail}")),
@@ -57,7 +57,7 @@ pub(in crate::report) fn reasons(leg: &Leg) -> Vec<String> {
 }
 
 /// What became of a connection that carried nothing readable.
-pub(in crate::report) fn conduit(conduit: &Conduit) -> String {
+pub(crate) fn conduit(conduit: &Conduit) -> String {
     let server = conduit.peers.server;
     match (&conduit.kind, conduit.close) {
         (_, Some(Close::Refused)) => format!("{server} refused the connection"),
@@ -72,7 +72,7 @@ pub(in crate::report) fn conduit(conduit: &Conduit) -> String {
 }
 
 /// Whether the client's credential went upstream.
-pub(in crate::report) fn credential(down: &Leg, up: &[Link]) -> Option<&'static str> {
+pub(crate) fn credential(down: &Leg, up: &[Link]) -> Option<&'static str> {
     let sent = credentials(down);
     let passed: Vec<_> = up.iter().map(|link| credentials(&link.leg)).collect();
     if passed.is_empty() {

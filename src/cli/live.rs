@@ -1,0 +1,143 @@
+//! `gatewitness live`: attach to this host.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::args::{Keys, Only, Showing, seconds};
+use super::attach::{Attach, Attached};
+use super::config::Config;
+use super::exit::{Exit, Seen, Watched};
+use super::keylogs::Followed;
+use super::meter::Meter;
+use super::replay::{Judged, Judging};
+use super::{key, output};
+use crate::base::Limits;
+use crate::live::{Tally, attend};
+use crate::pipeline::{Engine, Options};
+use crate::report::{Beat, Shape};
+use crate::source::live::now;
+
+/// Watch this host's traffic and tell hidden upstream failures as they happen
+#[derive(Clone, Debug, Args)]
+#[command(after_help = AFTER_HELP, long_about = LONG_ABOUT)]
+pub(super) struct Live {
+    #[command(flatten)]
+    attach: Attach,
+
+    #[command(flatten)]
+    keys: Keys,
+
+    #[command(flatten)]
+    judging: Judging,
+
+    #[command(flatten)]
+    showing: Showing,
+
+    /// Show findings alone: no pairs, no overview
+    #[arg(long, value_name = "WHAT", hide_possible_values = true, help_heading = "Showing", value_parser = clap::value_parser!(Only))]
+    only: Option<Only>,
+
+    /// Tell with `--format ndjson` so often that the run goes on, and what it lost [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Showing")]
+    heartbeat: Option<f64>,
+
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Ending")]
+    duration: Option<f64>,
+
+    /// End after so many packets
+    #[arg(long, value_name = "N", help_heading = "Ending")]
+    max_packets: Option<u64>,
+
+    /// End at the first find, with exit code 1: a smoke test after a deployment
+    #[arg(long, help_heading = "Ending")]
+    once: bool,
+}
+
+impl Live {
+    /// Attaches, and tells until it is told to end.
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        let config = Config::read(self.keys.config.as_deref())?;
+        let keys = self.keys.or(&config);
+        let Judged { gateways, stall_after, rule } = self.judging.or(&config);
+        let showing = self.showing.or(&config);
+        let only_findings = self.only.or(config.only).is_some();
+        let duration = self.duration.or(config.duration).map(Duration::from_secs_f64);
+        let heartbeat = Duration::from_secs_f64(self.heartbeat.or(config.heartbeat).unwrap_or(HEARTBEAT));
+        let max_packets = self.max_packets.or(config.max_packets).unwrap_or(u64::MAX);
+        let once = self.once || config.once;
+
+        let limits = Limits::default();
+        let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
+        let mut followed = Followed::open(&keys.keylog)?;
+        let Attached { feed, mut recorder, said } = self.attach.or(&config).open(&limits)?;
+        let meter = Meter::start()?;
+        let mut report = output::open_live(&showing, Shape { only_findings, ..Shape::default() }, &rule)?;
+        let seen = Seen::default();
+        let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
+        let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, watched);
+        if keys.keylog.is_empty() {
+            engine.secrets_complete();
+        }
+        eprintln!("gatewitness: watching {said}; Ctrl-C ends it");
+
+        let started = Instant::now();
+        let mut beaten = started;
+        let tally = attend(&mut engine, &feed, recorder.as_mut(), |engine, tally| {
+            followed.read(|text| engine.secrets(text));
+            if beaten.elapsed() >= heartbeat {
+                beaten = Instant::now();
+                let Tally { received, kernel, own, .. } = *tally;
+                engine.out().report.beat(&Beat { at: now(), received, kernel_drops: kernel, own_drops: own });
+            }
+            engine.out().report.flush();
+            let over = duration.is_some_and(|duration| started.elapsed() >= duration)
+                || tally.judged >= max_packets
+                || once && seen.found()
+                || seen.unwritable();
+            !over && !meter.interrupted()
+        });
+        if let Some(recorder) = &mut recorder {
+            recorder.finish();
+            recorder.trouble().into_iter().for_each(|loss| engine.loss(loss));
+        }
+        let (mut summary, _) = engine.finish(Vec::new());
+        summary.captures = feed.names().to_vec();
+        report.finish(&summary)?;
+        say(&tally);
+        Ok(rule.exit(&seen, &summary))
+    }
+}
+
+/// What a shell script looks for, in tcpdump's words.
+pub(super) fn say(tally: &Tally) {
+    eprintln!("{} packets received", tally.received);
+    eprintln!("{} packets dropped by kernel", tally.kernel);
+    if tally.own > 0 {
+        eprintln!("{} packets passed over, because they came faster than they could be judged", tally.own);
+    }
+}
+
+const HEARTBEAT: f64 = 60.0;
+
+const LONG_ABOUT: &str = "\
+Watch this host's traffic and tell hidden upstream failures as they happen.
+
+Run it on the gateway's host: it reads copies of packets and nothing else, needs no restart and no configuration, and can be ended at \
+any moment; what is open by then is judged with what is known. It takes root or CAP_NET_RAW. `gatewitness doctor` tells what this \
+host permits.";
+
+const AFTER_HELP: &str = "\
+Examples:
+  sudo gatewitness live
+  sudo gatewitness live --format ndjson | jq -c 'select(.verdict == \"swallowed\")'
+  sudo gatewitness live --once --duration 60                 a smoke test after a deployment
+  sudo gatewitness live -i eth0 -i lo --record incident.pcapng
+  sudo gatewitness live --container 4f2c11d09a6b             inside a container's own network
+
+Exit codes:
+  0  nothing to report
+  1  a pair or a finding with a --fail-on verdict
+  2  usage, or nothing can be captured
+  3  too incomplete to judge, and nothing was found (only with --strict)";

@@ -1,0 +1,234 @@
+//! The terminal: entered and left in order whatever happens, fed with snapshots, asked for keys. It has a thread of its own, so that a
+//! slow terminal makes nobody wait but its user.
+
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event, KeyEventKind, MouseButton, MouseEventKind};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+
+use crate::report::explained;
+use crate::verdict::Judged;
+use crate::watch::{self, Effect, Post, State, Theme};
+
+/// Told before anything is opened.
+pub(super) fn usable() -> anyhow::Result<()> {
+    if !io::stdout().is_terminal() {
+        bail!("watch draws on a terminal, and standard output is none: replay and live write reports");
+    }
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        bail!("watch needs a terminal that can move its cursor, and TERM says `dumb`: replay and live write reports");
+    }
+    Ok(())
+}
+
+/// What the terminal can show: colours unless `NO_COLOR` says no (<https://no-color.org>), more than ASCII where the locale is UTF-8.
+pub(super) fn theme(plain: bool, ascii: bool) -> Theme {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default().to_ascii_uppercase();
+    let utf8 = locale.contains("UTF-8") || locale.contains("UTF8");
+    Theme { colour: !plain && set("NO_COLOR").is_none(), ascii: ascii || !utf8 }
+}
+
+/// The screen's thread.
+pub(super) struct Drawing(thread::JoinHandle<anyhow::Result<()>>);
+
+/// Starts it.
+pub(super) fn spawn(post: &Arc<Post>, state: State, mouse: bool) -> anyhow::Result<Drawing> {
+    let post = Arc::clone(post);
+    let thread = thread::Builder::new().name("screen".to_owned()).spawn(move || run(&post, state, mouse));
+    Ok(Drawing(thread.context("no thread for the screen")?))
+}
+
+impl Drawing {
+    /// The run has told all; the user looks on for as long as they like.
+    pub(super) fn wait(self, post: &Post) -> anyhow::Result<()> {
+        post.told();
+        self.0.join().unwrap_or_else(|_| bail!("the screen failed"))
+    }
+}
+
+/// Draws and listens until the user leaves, a signal says so, or the run fails; then gives the run some time to end in order.
+fn run(post: &Post, state: State, mouse: bool) -> anyhow::Result<()> {
+    let drawn = listen(post, state, mouse);
+    // The run may hang on a pipe that brings nothing: nobody can wake it there.
+    let begun = Instant::now();
+    while !post.ended() && begun.elapsed() < GRACE {
+        thread::sleep(LEAST);
+    }
+    if let (false, Ok(found)) = (post.ended(), &drawn) {
+        std::process::exit(i32::from(*found));
+    }
+    drawn.map(drop)
+}
+
+/// Whether something was found.
+fn listen(post: &Post, mut state: State, mouse: bool) -> anyhow::Result<bool> {
+    let _gone = Close(post);
+    let signals = Signals::listen()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))?;
+    let _entered = Entered::enter(mouse)?;
+    let size = terminal.size()?;
+    state.size = (size.width, size.height);
+    let (mut changed, mut asked, mut drawn) = (true, None::<Instant>, None::<Instant>);
+    while !signals.end.load(Ordering::Relaxed) && !post.closed() {
+        if let Some(snapshot) = post.take() {
+            state.take(snapshot);
+            changed = true;
+        }
+        if asked.is_none_or(|asked| asked.elapsed() >= FRAME) {
+            post.ask();
+            asked = Some(Instant::now());
+        }
+        if changed {
+            terminal.draw(|frame| watch::draw(frame, &state)).context("the terminal cannot be drawn on")?;
+            (changed, drawn) = (false, Some(Instant::now()));
+        }
+        let patience = FRAME.saturating_sub(drawn.map_or(FRAME, |drawn| drawn.elapsed())).max(LEAST);
+        let mut wait = patience;
+        // Everything that was typed meanwhile is answered by one frame.
+        while event::poll(wait).context("the terminal cannot be read")? {
+            wait = Duration::ZERO;
+            changed = true;
+            for effect in heard(&mut state, event::read().context("the terminal cannot be read")?) {
+                match effect {
+                    Effect::Quit => return Ok(!state.snapshot.findings.is_empty()),
+                    Effect::Redraw => terminal.clear()?,
+                    Effect::Suspend => signals.stop.store(true, Ordering::Relaxed),
+                    Effect::Copy(text) => execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))?,
+                    Effect::Save(path, pairs) => save(&mut state, &path, &pairs),
+                }
+            }
+        }
+        if signals.stop.swap(false, Ordering::Relaxed) {
+            leave();
+            signal_hook::low_level::emulate_default_handler(SIGTSTP).context("the process cannot be stopped")?;
+            enter(mouse)?;
+            terminal.clear()?;
+            changed = true;
+        }
+    }
+    Ok(!state.snapshot.findings.is_empty())
+}
+
+fn heard(state: &mut State, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => return watch::key(state, key),
+        Event::Resize(width, height) => state.size = (width, height),
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::ScrollDown => watch::scroll(state, 3),
+            MouseEventKind::ScrollUp => watch::scroll(state, -3),
+            MouseEventKind::Down(MouseButton::Left) => {
+                // Title, health and the heads of the columns stand above a list.
+                if let Some(line) = usize::from(mouse.row).checked_sub(3) {
+                    watch::click(state, line);
+                }
+            }
+            _ => {}
+        },
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Into a new file: nothing is ever overwritten.
+fn save(state: &mut State, path: &str, pairs: &[Arc<Judged>]) {
+    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        if path.ends_with(".txt") {
+            for judged in pairs {
+                writeln!(file, "{}", explained(judged, &state.files, 100))?;
+            }
+        } else {
+            file.write_all(watch::records(pairs.iter().map(|judged| &**judged), &state.files).as_bytes())?;
+        }
+        file.flush()
+    });
+    state.message = Some(match written {
+        Ok(()) => {
+            state.saved = state.snapshot.findings.len();
+            format!("{} pairs saved to {path}", pairs.len())
+        }
+        Err(error) => format!("{path}: not saved: {error}"),
+    });
+}
+
+/// Raw mode and the other screen, for as long as this lives; also left when something panics.
+struct Entered;
+
+impl Entered {
+    fn enter(mouse: bool) -> anyhow::Result<Entered> {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            leave();
+            before(info);
+        }));
+        enter(mouse)?;
+        Ok(Entered)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+fn enter(mouse: bool) -> anyhow::Result<()> {
+    enable_raw_mode().context("the terminal gives no raw mode")?;
+    execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+    if mouse {
+        execute!(io::stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
+}
+
+/// As it was. May be called twice; a terminal that is gone needs nothing.
+fn leave() {
+    let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// Signals that others send.
+struct Signals {
+    end: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
+        let signals = Signals { end: Arc::default(), stop: Arc::default() };
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&signals.end)).context("signals cannot be listened for")?;
+        }
+        signal_hook::flag::register(SIGTSTP, Arc::clone(&signals.stop)).context("signals cannot be listened for")?;
+        Ok(signals)
+    }
+}
+
+/// Whoever goes first tells the other.
+pub(super) struct Close<'a>(pub(super) &'a Post);
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Frames are drawn so often while something changes; keys are answered at once.
+const FRAME: Duration = Duration::from_millis(100);
+const LEAST: Duration = Duration::from_millis(5);
+/// How long a run may take to end once nobody looks any more.
+const GRACE: Duration = Duration::from_secs(2);
+const BUFFER: usize = 64 * 1024;

@@ -1,0 +1,421 @@
+//! Attached to real interfaces: client, gateway and upstreams in network namespaces of their own, over veth pairs.
+//! Takes root; says so where it has none.
+#![cfg(all(feature = "live", target_os = "linux"))]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const SCENE: &str = "tests/live/scene.py";
+
+#[test]
+fn what_was_told_live_is_what_the_recording_and_tcpdump_replay_to() {
+    let Some(net) = Net::new("a live run against its replay") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (key, kept, dumped) = (path("key"), path("kept.pcapng"), path("dumped.pcap"));
+    fs::write(&key, "a key for tests").unwrap();
+    let servers = net.gateway_and_upstreams();
+    let tcpdump = common::need_all("the same against tcpdump -i any").then(|| {
+        let mut child = net
+            .inside("g", &["tcpdump", "-i", "any", "-s", "0", "--nano", "-U", "-w", &dumped, "tcp"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        assert!(wait_for(&mut said, "listening on").is_some());
+        child
+    });
+    let live = net.live(&["--format", "ndjson", "--fingerprint-key", &key, "--record", &kept]);
+    for (token, count) in [("good-1", "3"), ("bad-1", "4"), ("good-2", "2")] {
+        assert_eq!(net.client(token, count).len(), count.parse::<usize>().unwrap());
+    }
+    let crowd: Vec<Child> = (0..6).map(|n| net.client_command(&format!("{}-{n}", ["bad", "good"][n % 2]), "5").spawn().unwrap()).collect();
+    crowd.into_iter().for_each(|child| assert!(child.wait_with_output().unwrap().status.success()));
+    let (code, live, errors) = live.end("INT");
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("packets received\n0 packets dropped by kernel\n"), "{errors}");
+    let replay = |file: &str| {
+        let out = common::gatewitness(&["replay", file, "--format", "ndjson", "--fingerprint-key", &key]);
+        assert_eq!(out.status.code(), Some(1), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let judged = comparable(&live);
+    assert_eq!(verdicts(&live), BTreeMap::from([("healthy".to_owned(), 20), ("swallowed".to_owned(), 19)]), "{live}");
+    assert_eq!(judged, comparable(&replay(&kept)), "the recording");
+    if let Some(tcpdump) = tcpdump {
+        // It takes blocks of the kernel that are up to a second old, and leaves what is in them at its end.
+        std::thread::sleep(Duration::from_millis(2_100));
+        signal(&tcpdump, "INT");
+        tcpdump.wait_with_output().unwrap();
+        // The kernel stamps a packet for each that listens, microseconds apart.
+        let timeless = |text: &str| {
+            let mut all: Vec<String> = comparable(text).iter().map(|record| without_times(record)).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(timeless(&live), timeless(&replay(&dumped)), "tcpdump's capture");
+    }
+    drop(servers);
+}
+
+#[test]
+fn an_idle_interface_is_left_within_a_second() {
+    let Some(net) = Net::new("leaving an idle interface") else { return };
+    for (kind, interface) in [("INT", "any"), ("TERM", "lo"), ("TERM", "vc")] {
+        let live = net.live(&["-i", interface, "--format", "ndjson"]);
+        std::thread::sleep(Duration::from_millis(300));
+        let begun = Instant::now();
+        let (code, out, errors) = live.end(kind);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{kind} on {interface}: {:?}", begun.elapsed());
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(out.starts_with(r#"{"record":"summary""#), "{out}");
+    }
+    let begun = Instant::now();
+    let words = ["live", "--duration", "0.5", "--strict", "--format", "ndjson", "--heartbeat", "0.1"];
+    let out = net.inside("g", &[&[env!("CARGO_BIN_EXE_gatewitness")], &words[..]].concat()).output().unwrap();
+    let beats = records(std::str::from_utf8(&out.stdout).unwrap());
+    let beat = &beats[0];
+    assert!(beats.len() >= 3 && beat["kind"] == "heartbeat" && beat["received"] == 0 && beat["kernel_drops"] == 0, "{beats:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(out.status.code(), Some(3), "nothing seen is no clean bill");
+}
+
+#[test]
+fn a_find_ends_a_smoke_test_and_is_told_at_once() {
+    let Some(net) = Net::new("--once, and how soon a find is told") else { return };
+    let servers = net.gateway_and_upstreams();
+    let mut live = net.live(&["--format", "ndjson", "--heartbeat", "3600"]);
+    let asked: Vec<Value> = ["bad-1", "bad-2", "good-1", "bad-3"].iter().flat_map(|token| net.client(token, "5")).collect();
+    let mut delays = Vec::new();
+    for answer in &asked {
+        let line = live.next_line().expect("a record for each request");
+        let record: Value = serde_json::from_str(&line.0).unwrap();
+        assert_eq!(record["record"], "pair", "{record}");
+        // The client reads its answer after the packet was captured, so that this is too short by that, and by no more.
+        delays.push(line.1.saturating_sub(answer["done"].as_u64().unwrap()) / 1_000);
+    }
+    delays.sort_unstable();
+    let (median, worst) = (delays[delays.len() / 2], delays[delays.len() - 1]);
+    eprintln!("from the client's answer to the record, microseconds: median {median}, worst {worst}");
+    assert!(median < 200_000 && worst < 2_000_000, "{delays:?}");
+    live.end("INT");
+    let once = net.live(&["--once", "--duration", "20"]);
+    net.client("good-1", "2");
+    net.client("bad-1", "2");
+    let (code, out, errors) = once.ended();
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(out.contains("swallowed · unauthorized · /mcp"), "{out}");
+    drop(servers);
+}
+
+#[test]
+fn an_interface_that_goes_away_is_told_and_found_again() {
+    let Some(net) = Net::new("an interface that goes down, up, away and comes back") else { return };
+    let servers = net.gateway_and_upstreams();
+    // Two interfaces: what the gateway's clients and what its upstreams use.
+    let live = net.live(&["-i", "vc", "-i", "vu", "--format", "ndjson"]);
+    net.client("bad-1", "2");
+    for state in ["down", "up"] {
+        net.ip(&["-n", &net.name("g"), "link", "set", "vu", state]);
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    net.client("bad-2", "2");
+    net.ip(&["-n", &net.name("g"), "link", "del", "vu"]);
+    std::thread::sleep(Duration::from_millis(400));
+    net.veth("u", "vu", "2");
+    std::thread::sleep(Duration::from_millis(600));
+    net.client("bad-3", "2");
+    let (_, out, errors) = live.end("TERM");
+    assert_eq!(verdicts(&out).get("swallowed"), Some(&6), "{out} {errors}");
+    let told: Vec<Value> = records(&out).into_iter().filter(|record| record["kind"] == "interface").collect();
+    assert_eq!(told.len(), 2, "{out}");
+    assert!(told.iter().all(|record| record["place"] == "vu"), "{told:?}");
+    assert!(told[1]["detail"].as_str().unwrap().contains("it is back"), "{told:?}");
+    drop(servers);
+}
+
+#[test]
+fn another_namespace_is_attached_to_from_outside() {
+    let Some(net) = Net::new("--netns from another namespace") else { return };
+    let servers = net.gateway_and_upstreams();
+    for named in [net.name("g"), servers[0].id().to_string()] {
+        let live = Live::start(common::command(&["live", "--netns", &named, "--format", "ndjson"]));
+        net.client("bad-1", "2");
+        let (code, out, errors) = live.end("INT");
+        assert_eq!((code, verdicts(&out).get("swallowed")), (Some(1), Some(&2)), "{out} {errors}");
+    }
+    drop(servers);
+}
+
+#[test]
+fn what_cannot_be_captured_is_said_with_what_would_help() {
+    let Some(net) = Net::new("errors of live capture") else { return };
+    let says = |words: &[&str], expected: &[&str]| {
+        let out = net.inside("g", &[&[env!("CARGO_BIN_EXE_gatewitness"), "live", "--duration", "5"], words].concat()).output().unwrap();
+        let errors = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{words:?}: {errors}");
+        assert!(expected.iter().all(|text| errors.contains(text)), "{words:?}: {errors}");
+    };
+    says(&["-i", "nothing0"], &["nothing0: cannot capture", "There are: ", "vc"]);
+    says(&["--filter", "tcp prot 80"], &["--filter: ", "syntax error"]);
+    says(&["--netns", "nowhere"], &["no network namespace at /run/netns/nowhere"]);
+    says(&["--container", "zz"], &["expected a container's id"]);
+    // A copy that nobody needs rights of ours to run.
+    let folder = tempfile::Builder::new().prefix("gatewitness-").tempdir_in("/tmp").unwrap();
+    let copy = folder.path().join("gatewitness");
+    fs::copy(env!("CARGO_BIN_EXE_gatewitness"), &copy).unwrap();
+    Command::new("chmod").args(["a+rx"]).arg(folder.path()).arg(&copy).status().unwrap();
+    let out = Command::new("setpriv")
+        .args(["--reuid", "65534", "--clear-groups", "--"])
+        .arg(&copy)
+        .args(["live", "--duration", "5"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("CAP_NET_RAW") && errors.contains("sudo"), "{errors}");
+}
+
+#[test]
+fn the_doctor_names_who_listens_and_where() {
+    let Some(net) = Net::new("doctor beside a gateway") else { return };
+    let servers = net.gateway_and_upstreams();
+    let out = common::gatewitness(&["doctor", "--format", "json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let told: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(told["usable"] == true && told["kernel"].as_str().unwrap().starts_with("Linux "), "{told}");
+    let gateway = told["servers"].as_array().unwrap().iter().find(|one| one["listens"] == serde_json::json!(["10.77.1.1:4000"]));
+    let gateway = gateway.unwrap_or_else(|| panic!("the gateway is among them: {told}"));
+    assert!(gateway["name"] == "python3" && gateway["other_network_namespace"] == true, "{gateway}");
+    let inside = net.inside("g", &[env!("CARGO_BIN_EXE_gatewitness"), "doctor"]).output().unwrap();
+    let page = String::from_utf8(inside.stdout).unwrap();
+    assert!(page.contains("can be captured here") && page.contains("vc, vu"), "{page}");
+    drop(servers);
+}
+
+/// Records but for `capture` ones, without frame and pair numbers and what else belongs to the run and not to the traffic; in order.
+fn comparable(text: &str) -> Vec<String> {
+    let mut all: Vec<String> = records(text)
+        .into_iter()
+        .filter(|record| record["record"] != "capture" && record["record"] != "summary")
+        .map(|mut record| {
+            strip(&mut record);
+            record.to_string()
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Digits of times made the same.
+fn without_times(record: &str) -> String {
+    let parts = record.split("\"2").map(|part| if part.get(3..4) == Some("-") { part.get(29..).unwrap_or(part) } else { part });
+    parts.collect::<Vec<_>>().join("\"2")
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            ["frames", "pair", "pairs", "candidates", "finding"].iter().for_each(|key| drop(map.remove(*key)));
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(all) => all.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+fn records(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn verdicts(text: &str) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    for record in records(text).iter().filter(|record| record["record"] == "pair") {
+        *all.entry(record["verdict"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    all
+}
+
+/// Three network namespaces in a row: clients, the gateway's host, upstreams.
+struct Net {
+    id: String,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Net {
+    /// None without the privilege, which is said.
+    fn new(what: &str) -> Option<Net> {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let held = status.lines().find_map(|line| line.strip_prefix("CapEff:")).and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+        let (admin, raw, net) = (1 << 21, 1 << 13, 1 << 12);
+        let ip = Command::new("ip").arg("-V").output().is_ok_and(|out| out.status.success());
+        if held.is_none_or(|held| held & (admin | raw | net) != admin | raw | net) || !ip {
+            eprintln!("SKIPPED, not shown by this run: {what} (it takes root and the program `ip`)");
+            return None;
+        }
+        let net = Net { id: format!("gwt{}x{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)) };
+        for side in ["c", "g", "u"] {
+            net.ip(&["netns", "add", &net.name(side)]);
+            net.ip(&["-n", &net.name(side), "link", "set", "lo", "up"]);
+        }
+        for (side, ours, n) in [("c", "vc", "1"), ("u", "vu", "2")] {
+            net.veth(side, ours, n);
+        }
+        Some(net)
+    }
+
+    /// Ties a side to the gateway's host, where the pair's end is called `ours`.
+    fn veth(&self, side: &str, ours: &str, n: &str) {
+        self.ip(&["-n", &self.name("g"), "link", "add", ours, "type", "veth", "peer", "name", "v0", "netns", &self.name(side)]);
+        for (place, link, host) in [("g", ours, "1"), (side, "v0", "2")] {
+            self.ip(&["-n", &self.name(place), "addr", "add", &format!("10.77.{n}.{host}/24"), "dev", link]);
+            self.ip(&["-n", &self.name(place), "link", "set", link, "up"]);
+        }
+    }
+
+    fn name(&self, side: &str) -> String {
+        format!("{}{side}", self.id)
+    }
+
+    fn ip(&self, words: &[&str]) {
+        let out = Command::new("ip").args(words).output().unwrap();
+        assert!(out.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+
+    fn inside(&self, side: &str, words: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name(side)]).args(words).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        command
+    }
+
+    /// The gateway first, then two upstreams, all listening.
+    fn gateway_and_upstreams(&self) -> Servers {
+        let scene = |side: &str, words: &[&str]| {
+            let mut child = self.inside(side, &[&["python3", SCENE], words].concat()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(child.stdout.take().unwrap());
+            assert!(wait_for(&mut said, "ready").is_some());
+            child
+        };
+        let (weather, docs) = ("weather=10.77.2.2:9001", "docs=10.77.2.2:9002");
+        Servers(vec![
+            scene("g", &["gateway", "10.77.1.1:4000", weather, docs]),
+            scene("u", &["upstream", "10.77.2.2:9001", "weather"]),
+            scene("u", &["upstream", "10.77.2.2:9002", "docs"]),
+        ])
+    }
+
+    fn client_command(&self, token: &str, count: &str) -> Command {
+        let mut command = self.inside("c", &["timeout", "30", "python3", SCENE, "client", "10.77.1.1:4000", token, count]);
+        command.stdout(Stdio::piped());
+        command
+    }
+
+    /// What the client printed of each request.
+    fn client(&self, token: &str, count: &str) -> Vec<Value> {
+        let out = self.client_command(token, count).output().unwrap();
+        assert!(out.status.success());
+        records(&String::from_utf8(out.stdout).unwrap())
+    }
+
+    fn live(&self, words: &[&str]) -> Live {
+        let binary = env!("CARGO_BIN_EXE_gatewitness");
+        Live::start(self.inside("g", &[&["timeout", "--foreground", "60", binary, "live"], words].concat()))
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for side in ["c", "g", "u"] {
+            let _ = Command::new("ip").args(["netns", "del", &self.name(side)]).status();
+        }
+    }
+}
+
+struct Servers(Vec<Child>);
+
+impl std::ops::Deref for Servers {
+    type Target = [Child];
+
+    fn deref(&self) -> &[Child] {
+        &self.0
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A running `gatewitness live` that has begun to capture.
+struct Live {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<(String, u64)>,
+    errors: std::thread::JoinHandle<String>,
+}
+
+impl Live {
+    fn start(mut command: Command) -> Live {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        assert!(wait_for(&mut said, "watching").is_some(), "it begins");
+        let errors = std::thread::spawn(move || {
+            let mut rest = String::new();
+            said.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        let (to, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+                let _ = to.send((line, now));
+            }
+        });
+        Live { child, lines, errors }
+    }
+
+    /// The next line, and when it came.
+    fn next_line(&mut self) -> Option<(String, u64)> {
+        self.lines.recv_timeout(Duration::from_secs(10)).ok()
+    }
+
+    /// Sends it a signal, and gives its exit code, output and errors.
+    fn end(self, kind: &str) -> (Option<i32>, String, String) {
+        signal(&self.child, kind);
+        self.ended()
+    }
+
+    fn ended(mut self) -> (Option<i32>, String, String) {
+        let out: String = self.lines.iter().map(|(line, _)| line + "\n").collect();
+        let code = self.child.wait().unwrap().code();
+        (code, out, self.errors.join().unwrap())
+    }
+}
+
+fn signal(child: &Child, kind: &str) {
+    Command::new("kill").args([&format!("-{kind}"), &child.id().to_string()]).status().unwrap();
+}
+
+fn wait_for(from: &mut impl BufRead, text: &str) -> Option<String> {
+    let mut line = String::new();
+    while from.read_line(&mut line).ok()? > 0 {
+        if line.contains(text) {
+            return Some(line);
+        }
+        line.clear();
+    }
+    None
+}

@@ -1,0 +1,267 @@
+//! The dashboard in a real terminal (tmux): keys are sent, screens are captured; it leaves the terminal as it was, whatever ends it.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A tmux server of our own with one window, gone with this.
+struct Tmux {
+    socket: String,
+    folder: tempfile::TempDir,
+}
+
+impl Tmux {
+    /// Runs a shell line in a window of this size, in the repository's root. `None`, loudly, where there is no tmux.
+    fn start(width: u16, height: u16, line: &str) -> Option<Tmux> {
+        if Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
+            assert!(std::env::var_os("GATEWITNESS_TEST_ALL").is_none(), "tmux is needed");
+            eprintln!("SKIPPED: there is no tmux; tests/run installs it");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = format!("gatewitness-{}", folder.path().file_name().unwrap().to_string_lossy());
+        let tmux = Tmux { socket, folder };
+        let (width, height) = (width.to_string(), height.to_string());
+        let shell = format!("cd {}; {line}; echo EXIT $?; stty -a | grep -o -e '-\\?icanon'; exec sleep 60", env!("CARGO_MANIFEST_DIR"));
+        let status = tmux.command(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, &shell]).status();
+        assert!(status.is_ok_and(|status| status.success()), "tmux starts");
+        Some(tmux)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        command.arg("-L").arg(&self.socket).args(words).env("LANG", "C.UTF-8").env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR");
+        command.env_remove("TMUX").stdin(Stdio::null());
+        command
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        let words: Vec<&str> = ["send-keys"].into_iter().chain(keys.iter().copied()).collect();
+        assert!(self.command(&words).status().is_ok_and(|status| status.success()), "{keys:?}");
+    }
+
+    fn screen(&self) -> String {
+        let out = self.command(&["capture-pane", "-p"]).output().expect("tmux answers");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    /// Waits until the screen shows it.
+    fn wait(&self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "`{text}` does not come:\n{screen}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The process id that the line wrote.
+    fn pid(&self) -> String {
+        let path = self.path("pid");
+        let begun = Instant::now();
+        loop {
+            match std::fs::read_to_string(&path) {
+                Ok(pid) if pid.ends_with('\n') => return pid.trim().to_owned(),
+                _ => assert!(begun.elapsed() < Duration::from_secs(10), "no process id"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let _ = self.command(&["kill-server"]).status();
+    }
+}
+
+/// The tool, never longer than a minute.
+fn watch(words: &str) -> String {
+    format!("timeout --foreground 60 {} watch {words}", env!("CARGO_BIN_EXE_gatewitness"))
+}
+
+#[test]
+fn the_incident_from_the_first_screen_to_the_evidence() {
+    let Some(tmux) = Tmux::start(80, 24, &watch("captures/litellm-swallowed-401.pcap")) else { return };
+    let first = tmux.wait("YES");
+    for answer in ["1 of 1 pair", "1 client", "swallowed", "unauthorized", "127.0.0.11:9001"] {
+        assert!(first.contains(answer), "{answer}:\n{first}");
+    }
+    tmux.keys(&["Enter"]);
+    assert!(tmux.wait("filter: server:127.0.0.11:9001").contains("200 [0]"));
+    tmux.keys(&["Enter"]);
+    assert!(tmux.wait("◆ 200 headers").contains("401"));
+    tmux.keys(&["Enter", "Tab"]);
+    tmux.wait("authorization: bearer tok:");
+    tmux.keys(&["2", "/"]);
+    tmux.keys(&["-l", "verdict:hea"]);
+    tmux.wait("not yet");
+    tmux.keys(&["Tab", "Enter"]);
+    tmux.wait("none of 1 pairs passes");
+    tmux.command(&["resize-window", "-x", "120", "-y", "40"]).status().expect("it is resized");
+    tmux.keys(&["1"]);
+    tmux.wait(" gatewitness  1 Overview");
+    tmux.keys(&["q"]);
+    let after = tmux.wait("EXIT 1");
+    assert!(!after.contains("Overview"), "the shell's own screen is back:\n{after}");
+    let after = tmux.wait("icanon");
+    assert!(!after.contains("-icanon"), "{after}");
+}
+
+#[test]
+fn signals_put_the_terminal_back() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let line = format!(
+            "sh -c 'echo $$ >{}; exec {} watch captures/p04-concurrent-24.pcap --speed 0.1x'",
+            pid.display(),
+            env!("CARGO_BIN_EXE_gatewitness")
+        );
+        let Some(tmux) = Tmux::start(80, 24, &line) else { return };
+        std::os::unix::fs::symlink(&pid, tmux.path("pid")).unwrap();
+        tmux.wait("REPLAY 0.1x");
+        Command::new("kill").args(["-s", signal, &tmux.pid()]).status().expect("kill runs");
+        let after = tmux.wait("EXIT 0");
+        assert!(!after.contains("Overview"), "{signal}:\n{after}");
+        assert!(!tmux.wait("icanon").contains("-icanon"), "{signal}");
+    }
+}
+
+#[test]
+fn stopped_and_brought_back() {
+    let line = format!("bash -ic '{} watch captures/p05-fanout-partial.pcap; echo STOPPED; fg'", env!("CARGO_BIN_EXE_gatewitness"));
+    let Some(tmux) = Tmux::start(80, 24, &line) else { return };
+    tmux.wait("YES");
+    tmux.keys(&["2", "C-z"]);
+    // `fg` follows at once: the list is there again, and works.
+    tmux.keys(&["3"]);
+    tmux.wait("127.0.0.13:9003");
+    tmux.keys(&["q"]);
+    let after = tmux.wait("EXIT 1");
+    assert!(after.contains("STOPPED"), "{after}");
+}
+
+#[test]
+fn a_pipe_that_brings_nothing_does_not_hold_it() {
+    let Some(tmux) = Tmux::start(80, 24, &format!("bash -c '{} < <(head -c 3000 captures/p05-fanout-partial.pcap; sleep 30)'", watch("-")))
+    else {
+        return;
+    };
+    tmux.wait("Overview");
+    let begun = Instant::now();
+    tmux.keys(&["q"]);
+    tmux.wait("EXIT 0");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn pairs_are_saved_once_and_nothing_is_overwritten() {
+    let Some(tmux) = Tmux::start(100, 30, &watch("captures/p05-fanout-partial.pcap")) else { return };
+    let file = tmux.path("saved.ndjson");
+    tmux.wait("YES");
+    for answer in ["2 pairs saved", "File exists"] {
+        tmux.keys(&["s", "C-u"]);
+        tmux.keys(&["-l", file.to_str().unwrap()]);
+        tmux.keys(&["Enter"]);
+        tmux.wait(answer);
+    }
+    let saved = std::fs::read_to_string(&file).expect("it is there");
+    assert_eq!(saved.lines().count(), 2);
+    assert!(saved.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|record| record["record"] == "pair")));
+}
+
+#[test]
+fn what_comes_from_traffic_cannot_speak_to_the_terminal() {
+    // A tool's name with an escape sequence in it that would set the window's title.
+    let capture = std::fs::read(common::file("litellm-swallowed-401")).unwrap();
+    let evil = capture.windows(10).position(|bytes| bytes == b"tools/list").expect("a method");
+    let mut capture = capture;
+    capture[evil..evil + 10].copy_from_slice(b"\\u001b]2;X");
+    let file = tempfile::NamedTempFile::with_suffix(".pcap").unwrap();
+    std::fs::write(file.path(), capture).unwrap();
+    let Some(tmux) = Tmux::start(100, 30, &watch(&file.path().display().to_string())) else { return };
+    tmux.wait("END");
+    tmux.keys(&["2"]);
+    tmux.wait("]2;X");
+    let title = tmux.command(&["display-message", "-p", "#{pane_title}"]).output().expect("tmux answers");
+    assert_ne!(String::from_utf8_lossy(&title.stdout).trim(), "X");
+}
+
+/// Frames of a recording, sent at their own pace on an interface that leads nowhere.
+const SEND: &str = r#"
+import socket, struct, sys, time
+data = open(sys.argv[1], 'rb').read()
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind((sys.argv[2], 0))
+at, before = 24, None
+while at + 16 <= len(data):
+    seconds, micros, length, _ = struct.unpack('<IIII', data[at:at + 16])
+    now = seconds + micros / 1e6
+    if before is not None: time.sleep(max(0, min(now - before, 0.2)))
+    before = now
+    out.send(data[at + 16:at + 16 + length])
+    at += 16 + length
+"#;
+
+/// A network namespace of our own, gone with this.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Option<Namespace> {
+        let name = format!("gww{}", std::process::id());
+        let ip = |words: &[&str]| Command::new("ip").args(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        let made = ip(&["netns", "add", &name])
+            && ip(&["-n", &name, "link", "add", "gw0", "type", "dummy"])
+            && ip(&["-n", &name, "link", "set", "gw0", "mtu", "9000", "up"]);
+        let namespace = Namespace(name);
+        if made {
+            return Some(namespace);
+        }
+        assert!(std::env::var_os("GATEWITNESS_TEST_ALL").is_none(), "a network namespace is needed: root and `ip`");
+        eprintln!("SKIPPED: no network namespace can be made here (root and `ip` are needed)");
+        None
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+#[cfg(feature = "live")]
+fn live_traffic_is_shown_as_it_happens_and_leaving_asks() {
+    let Some(namespace) = Namespace::new() else { return };
+    let Some(tmux) = Tmux::start(100, 30, &watch(&format!("--netns {} -i gw0", namespace.0))) else { return };
+    tmux.wait("LIVE");
+    tmux.wait("Nothing is judged yet");
+    let send = ["netns", "exec", &namespace.0, "python3", "-c", SEND, &common::file("litellm-swallowed-401"), "gw0"];
+    let sent = Command::new("ip").args(send).current_dir(env!("CARGO_MANIFEST_DIR")).status();
+    assert!(sent.is_ok_and(|status| status.success()), "frames are sent");
+    let shown = tmux.wait("YES, NOW");
+    assert!(shown.contains("swallowed") && shown.contains("127.0.0.11:9001"), "{shown}");
+    tmux.keys(&["q"]);
+    tmux.wait("1 findings are not saved");
+    tmux.keys(&["q"]);
+    let after = tmux.wait("EXIT 1");
+    assert!(after.contains("28 packets received") && after.contains("0 packets dropped by kernel"), "{after}");
+}
+
+#[test]
+fn without_a_terminal_it_says_so() {
+    let out = common::gatewitness(&["watch", "captures/p05-fanout-partial.pcap"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(said.contains("draws on a terminal"), "{said}");
+}
