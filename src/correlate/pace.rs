@@ -132,7 +132,7 @@ impl Spread {
 
     fn weight(&self, time: f64, at: Ts) -> f64 {
         // Few examples say little, and old ones less: load changes.
-        let trust = std::env::var("TRUST").map_or(1.0, |t| t.parse().unwrap_or(1.0)) * (self.seen * self.left(at) / EXAMPLES).min(1.0);
+        let trust = (self.seen * self.left(at) / EXAMPLES).min(1.0);
         if self.most > 0.0 { trust * ((self.density(bin(time)) / self.most + DUST) / (1.0 + DUST)).ln() } else { 0.0 }
     }
 
