@@ -34,6 +34,18 @@ impl Addr {
         Addr { ip, port }
     }
 
+    /// Stands for an address that nobody saw, by the name under which it was asked for: in the block that no packet may bear
+    /// (RFC 6666, 100::/64), equal for equal names.
+    pub fn unseen(name: &str) -> Addr {
+        // FNV-1a: stable over runs and machines.
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut ip = [0; 16];
+        let (block, rest) = ip.split_at_mut(8);
+        block.copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        rest.copy_from_slice(&hash.to_be_bytes());
+        Addr { ip, port: 0 }
+    }
+
     /// The address without its port.
     pub fn ip(self) -> IpAddr {
         Ipv6Addr::from(self.ip).to_canonical()

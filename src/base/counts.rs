@@ -106,6 +106,10 @@ counts! {
     Aliases "aliases";
     /// Times the limit on connections with a second pair of addresses was reached.
     AliasLimit "alias_limit";
+    /// Connections whose plaintext was read at the process's own calls.
+    TappedConnections "tapped_connections";
+    /// Of those, the ones that were found in the packets.
+    TappedTied "tapped_tied";
     /// Lines of key logs that are malformed.
     TlsBadSecrets "tls_bad_secrets";
     /// TLS secrets dropped to make room for others.

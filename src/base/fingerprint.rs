@@ -29,15 +29,17 @@ impl fmt::Debug for Fingerprint {
 /// Makes fingerprints under one key.
 #[derive(Clone)]
 pub struct Keyer {
-    key: Zeroizing<[u8; 32]>,
+    /// The key taken in already, which is half of the work for a short value.
+    keyed: Option<Hmac<Sha256>>,
     marks: foldhash::quality::FixedState,
 }
 
 impl Keyer {
     /// With a key of the run's own or the user's choice (`--fingerprint-key`).
     pub fn new(key: [u8; 32]) -> Keyer {
+        let key = Zeroizing::new(key);
         let seed = key.iter().fold(0u64, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
-        Keyer { key: Zeroizing::new(key), marks: foldhash::quality::FixedState::with_seed(seed) }
+        Keyer { keyed: Hmac::new_from_slice(&*key).ok(), marks: foldhash::quality::FixedState::with_seed(seed) }
     }
 
     /// A quick keyed hash to compare values within one run. Never shown: for that, [`Keyer::fingerprint`].
@@ -47,7 +49,7 @@ impl Keyer {
 
     /// The fingerprint of a value; `kind` keeps equal values of different kinds apart ("token", "session", "query", ...).
     pub fn fingerprint(&self, kind: &str, value: &[u8]) -> Fingerprint {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else { return Fingerprint(0) };
+        let Some(mut mac) = self.keyed.clone() else { return Fingerprint(0) };
         mac.update(kind.as_bytes());
         mac.update(&[0]);
         mac.update(value);

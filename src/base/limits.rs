@@ -98,6 +98,12 @@ limits! {
     evidence_bytes: 134_217_728 "bytes", at "later packets are left out, which is said";
     /// Bytes of packets kept of standard input for bundles, since it cannot be read twice.
     evidence_spool_bytes: 67_108_864 "bytes", at "the oldest packets are forgotten: bundles lack them, which is said";
+    /// Ring between kernel and program for TLS plaintext (`--tls`); a power of two.
+    tap_ring_bytes: 33_554_432 "bytes", at "plaintext is dropped, its place in the stream is a hole";
+    /// Calls that pass the probes of `--tls`, for five seconds in a row.
+    tap_calls_per_second: 100_000 "calls", at "the probes are taken off";
+    /// Connections whose plaintext is read at OpenSSL's calls.
+    tapped_connections: 16_384 "connections", at "the one longest silent is closed as evicted";
     /// Pairs listed in the dashboard.
     watch_pairs: 20_000 "pairs", at "the oldest are listed no longer, save flagged ones";
     /// Flagged pairs listed in the dashboard beyond those.

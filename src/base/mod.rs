@@ -6,6 +6,7 @@ mod fingerprint;
 mod ids;
 mod limits;
 mod loss;
+mod plain;
 mod time;
 
 pub use addr::Addr;
@@ -14,4 +15,5 @@ pub use fingerprint::{Fingerprint, Keyer};
 pub use ids::{ConnId, Dir, ExId, Via};
 pub use limits::Limits;
 pub use loss::{Cause, Gap};
+pub use plain::{Plain, PlainId, Word};
 pub use time::{Stamp, Ts};

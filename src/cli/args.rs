@@ -1,8 +1,10 @@
 //! Options that commands share, and the values that they take.
 
 use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -20,8 +22,25 @@ pub(super) struct Reading {
     #[arg(required = true, value_name = "CAPTURE")]
     pub(super) captures: Vec<PathBuf>,
 
+    /// Threads to work on; more than three are not needed, and the output is the same [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+
     #[command(flatten)]
     pub(super) keys: Keys,
+}
+
+impl Reading {
+    /// With the configuration's word where the command line has none.
+    pub(super) fn or(self, config: &Config) -> Reading {
+        let threads = self.threads.or(config.threads.map(NonZeroU16::get));
+        Reading { threads, keys: self.keys.or(config), ..self }
+    }
+
+    /// How many threads to work on.
+    pub(super) fn threads(&self) -> usize {
+        self.threads.map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from)
+    }
 }
 
 /// Keys of either kind, and where further options stand.

@@ -67,7 +67,7 @@ impl Compare {
             let gateways = named.iter().map(|Named(ip, port)| (*ip, *port)).collect();
             let settings = Settings { limits, keyer: key::keyer(None)?, gateways, stall_after };
             let mut meter = Meter::start()?;
-            let mut summary = wiring::walk(opened, settings, &mut side, None, |moment| {
+            let mut summary = wiring::walk(opened, settings, &mut side, |moment| {
                 meter.at(moment.read, moment.total);
                 !meter.interrupted()
             })?;

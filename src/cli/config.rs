@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -20,6 +21,7 @@ pub(super) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(super) keylog: Vec<PathBuf>,
     pub(super) fingerprint_key: Option<PathBuf>,
+    pub(super) threads: Option<NonZeroU16>,
     pub(super) stall_after: Option<f64>,
     pub(super) format: Option<Format>,
     pub(super) output: Option<PathBuf>,
@@ -52,6 +54,14 @@ pub(super) struct Config {
     pub(super) duration: Option<f64>,
     pub(super) max_packets: Option<u64>,
     pub(super) once: bool,
+    pub(super) tls: bool,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) tls_pid: Vec<u32>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) tls_exe: Vec<PathBuf>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) tls_container: Vec<String>,
+    pub(super) tls_force: bool,
 }
 
 impl Config {
@@ -61,7 +71,7 @@ impl Config {
         let text = fs::read_to_string(path).with_context(|| format!("{}: the configuration cannot be read", path.display()))?;
         let mut config = Config::parse(&text).with_context(|| format!("{}: the configuration is not understood", path.display()))?;
         let here = path.parent().unwrap_or(Path::new(""));
-        let paths = config.keylog.iter_mut().chain(&mut config.fingerprint_key).chain(&mut config.output);
+        let paths = config.keylog.iter_mut().chain(&mut config.tls_exe).chain(&mut config.fingerprint_key).chain(&mut config.output);
         let paths = paths.chain(&mut config.evidence).chain(&mut config.record);
         paths.for_each(|path| *path = here.join(&path));
         Ok(config)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::Format;
 use super::exit::Exit;
+use super::plaintext::prospects;
 use crate::base::Limits;
 use crate::source::host::{Server, capabilities, clock, interfaces, kernel, servers};
 use crate::source::live::{Capture, Feed, start};
@@ -75,6 +76,17 @@ fn page(no_capture: Option<&str>, servers: &[Server], hidden: usize) -> String {
         }
         row("", tls(server));
     }
+    let (able, probed, unseen) = plaintext(servers);
+    match able {
+        Ok(how) => row("plaintext", how),
+        Err(why) => row("plaintext", format!("of TLS CANNOT be read here: {}", why.replace('\n', "; "))),
+    }
+    if !probed.is_empty() {
+        row("", format!("of the gateways: at the calls into {}", probed.join(", ")));
+    }
+    for line in unseen {
+        row("", format!("not seen: {line}"));
+    }
     if gateways.is_empty() {
         let listening: Vec<String> = servers.iter().map(|server| format!("{} on {}", server.name, addresses(server))).take(MOST).collect();
         let list = if listening.is_empty() { "nothing".to_owned() } else { listening.join("; ") };
@@ -85,12 +97,20 @@ fn page(no_capture: Option<&str>, servers: &[Server], hidden: usize) -> String {
     rows.iter().map(|(label, text)| format!("{label:12}{text}\n")).collect()
 }
 
+/// What `--tls` could do for the gateways.
+fn plaintext(servers: &[Server]) -> (Result<String, String>, Vec<String>, Vec<String>) {
+    let pids = servers.iter().filter(|server| server.is_gateway()).filter_map(|server| u32::try_from(server.pid).ok());
+    prospects(&pids.collect::<Vec<_>>())
+}
+
 fn document(no_capture: Option<&str>, servers: &[Server], hidden: usize) -> Value {
     let (source, synchronised) = clock();
+    let (able, probed, unseen) = plaintext(servers);
     json!({
         "usable": no_capture.is_none(),
         "kernel": kernel(),
         "capture": { "possible": no_capture.is_none(), "why": no_capture },
+        "tls_plaintext": { "possible": able.is_ok(), "why": able.err(), "libraries": probed, "unseen": unseen },
         "interfaces": interfaces().into_iter().map(|(name, up)| json!({ "name": name, "up": up })).collect::<Vec<_>>(),
         "capabilities": capabilities().iter()
             .map(|one| json!({ "name": one.name, "held": one.held, "without": one.without })).collect::<Vec<_>>(),

@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use super::run::Settings;
-use super::wiring;
+use super::spool::Spool;
+use super::{spool, wiring};
 use crate::base::{Keyer, Limits};
 use crate::correlate::Leg;
 use crate::pipeline::{Loss, Output, Summary};
@@ -33,7 +34,7 @@ pub(super) struct Again<'a> {
     pub(super) keyer: &'a Keyer,
     pub(super) stall_after: i64,
     /// What came through a pipe, kept since it cannot be read twice.
-    pub(super) spool: Option<wiring::Spool>,
+    pub(super) spool: Option<Spool>,
 }
 
 impl Evidence {
@@ -53,8 +54,8 @@ impl Evidence {
         if wanted.is_empty() {
             return Ok(format!("{}: no finding, no evidence", self.folder.display()));
         }
-        let Again { captures, keylogs, limits, keyer, stall_after, spool } = again;
-        let (mut gather, forgotten) = wiring::gather(&wanted, captures, keylogs, limits, spool)?;
+        let Again { captures, keylogs, limits, keyer, stall_after, spool: kept } = again;
+        let (mut gather, forgotten) = spool::gather(&wanted, captures, keylogs, limits, kept)?;
         let setting = Setting { keyer, summary };
         let mut sums = String::new();
         let (mut same, total) = (0, wanted.len());
@@ -96,7 +97,7 @@ fn replay(path: &Path, bundle: &Bundle, limits: &Limits, keyer: &Keyer, stall_af
         let opened = wiring::open(&paths, &[], limits)?;
         let settings = Settings { limits: limits.clone(), keyer: keyer.clone(), gateways, stall_after };
         let mut found = Vec::new();
-        wiring::walk(opened, settings, Verdicts(&mut found), None, |_| true)?;
+        wiring::walk(opened, settings, Verdicts(&mut found), |_| true)?;
         found.sort();
         Ok(found)
     };

@@ -23,7 +23,7 @@ impl Exchanges {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = Config::read(self.reading.keys.config.as_deref())?;
         run(Plan {
-            reading: Reading { keys: self.reading.keys.or(&config), ..self.reading },
+            reading: self.reading.or(&config),
             showing: self.showing.or(&config),
             rule: Rule { fail_on: Vec::new(), allow_declared: false, strict: false },
             gateways: Vec::new(),

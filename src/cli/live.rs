@@ -10,6 +10,7 @@ use super::config::Config;
 use super::exit::{Exit, Seen, Watched};
 use super::keylogs::Followed;
 use super::meter::Meter;
+use super::plaintext::Plaintext;
 use super::replay::{Judged, Judging};
 use super::{key, output};
 use crate::base::Limits;
@@ -24,6 +25,9 @@ use crate::source::live::now;
 pub(super) struct Live {
     #[command(flatten)]
     attach: Attach,
+
+    #[command(flatten)]
+    plaintext: Plaintext,
 
     #[command(flatten)]
     keys: Keys,
@@ -71,7 +75,9 @@ impl Live {
         let limits = Limits::default();
         let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
         let mut followed = Followed::open(&keys.keylog)?;
-        let Attached { feed, mut recorder, said } = self.attach.or(&config).open(&limits)?;
+        let Attached { mut feed, mut recorder, said } = self.attach.or(&config).open(&limits)?;
+        let mut tapping = self.plaintext.or(&config).open(&gateways, &limits, &mut feed)?;
+        let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
         let mut report = output::open_live(&showing, Shape { only_findings, ..Shape::default() }, &rule)?;
         let seen = Seen::default();
@@ -83,6 +89,7 @@ impl Live {
         eprintln!("gatewitness: watching {said}; Ctrl-C ends it");
 
         let started = Instant::now();
+        let mut looked = started;
         let mut beaten = started;
         let tally = attend(&mut engine, &feed, recorder.as_mut(), |engine, tally| {
             followed.read(|text| engine.secrets(text));
@@ -92,6 +99,10 @@ impl Live {
                 engine.out().report.beat(&Beat { at: now(), received, kernel_drops: kernel, own_drops: own });
             }
             engine.out().report.flush();
+            if looked.elapsed() > Duration::from_millis(500) {
+                looked = Instant::now();
+                tapping.follow(engine.gateways().iter().map(|gateway| (gateway.listen.ip(), gateway.listen.port())));
+            }
             let over = duration.is_some_and(|duration| started.elapsed() >= duration)
                 || tally.judged >= max_packets
                 || once && seen.found()
@@ -106,6 +117,9 @@ impl Live {
         summary.captures = feed.names().to_vec();
         report.finish(&summary)?;
         say(&tally);
+        if let Some(tapped) = tapping.tell() {
+            eprintln!("{tapped}");
+        }
         Ok(rule.exit(&seen, &summary))
     }
 }
@@ -134,6 +148,7 @@ Examples:
   sudo gatewitness live --format ndjson | jq -c 'select(.verdict == \"swallowed\")'
   sudo gatewitness live --once --duration 60                 a smoke test after a deployment
   sudo gatewitness live -i eth0 -i lo --record incident.pcapng
+  sudo gatewitness live --tls                                HTTPS upstreams, of a gateway on OpenSSL
   sudo gatewitness live --container 4f2c11d09a6b             inside a container's own network
 
 Exit codes:

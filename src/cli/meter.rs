@@ -13,7 +13,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 #[derive(Debug)]
 pub(super) struct Meter {
     started: Instant,
-    calls: u32,
+    /// Where the clock was looked at last.
+    looked: u64,
     terminal: bool,
     bar: Option<ProgressBar>,
     ended: Arc<AtomicBool>,
@@ -28,16 +29,16 @@ impl Meter {
                 .context("signals cannot be listened for")?;
             signal_hook::flag::register(signal, Arc::clone(&ended)).context("signals cannot be listened for")?;
         }
-        Ok(Meter { started: Instant::now(), calls: 0, terminal: io::stderr().is_terminal(), bar: None, ended })
+        Ok(Meter { started: Instant::now(), looked: 0, terminal: io::stderr().is_terminal(), bar: None, ended })
     }
 
     /// `read` bytes of `total` are done.
     pub(super) fn at(&mut self, read: u64, total: Option<u64>) {
-        self.calls = self.calls.wrapping_add(1);
         // Looking at the clock costs more than some packets do.
-        if !self.terminal || !self.calls.is_multiple_of(CALLS) {
+        if !self.terminal || read < self.looked.saturating_add(STEP) {
             return;
         }
+        self.looked = read;
         if self.bar.is_none() && self.started.elapsed() > PATIENCE {
             self.bar = Some(bar(total));
         }
@@ -76,4 +77,5 @@ fn bar(total: Option<u64>) -> ProgressBar {
 }
 
 const PATIENCE: Duration = Duration::from_millis(500);
-const CALLS: u32 = 256;
+/// Bytes between two looks at the clock.
+const STEP: u64 = 262_144;

@@ -19,9 +19,13 @@ mod live;
 mod man;
 mod meter;
 mod output;
+#[cfg(feature = "live")]
+mod plaintext;
 mod replay;
 mod run;
 mod screen;
+mod spool;
+mod walk;
 mod watch;
 mod wiring;
 

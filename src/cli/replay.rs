@@ -114,7 +114,7 @@ impl Replay {
             issue: self.report_issue || config.report_issue,
             evidence: self.evidence.or_else(|| config.evidence.clone()),
             showing,
-            reading: Reading { keys: self.reading.keys.or(&config), ..self.reading },
+            reading: self.reading.or(&config),
         })
     }
 }

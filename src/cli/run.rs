@@ -7,6 +7,7 @@ use super::args::{Reading, Showing};
 use super::evidence::{Again, Evidence, Picking};
 use super::exit::{Exit, Rule, Seen, Watched};
 use super::meter::Meter;
+use super::spool::Spool;
 use super::{key, output, wiring};
 use crate::base::{Keyer, Limits};
 use crate::report::{Report, Shape};
@@ -44,17 +45,17 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let opened = wiring::open(&reading.captures, &reading.keys.keylog, &settings.limits)?;
     let shape = Shape { only_findings, files: opened.files(), exchanges };
     let evidence = evidence.map(|folder| Evidence::new(&folder, opened.files(), &settings.limits)).transpose()?.map(RefCell::new);
-    let mut spool = evidence.as_ref().and_then(|_| wiring::Spool::for_inputs(&reading.captures, &settings.limits));
+    let mut spool = evidence.as_ref().and_then(|_| Spool::for_inputs(&reading.captures, &settings.limits));
     let (limits, keyer, stall_after) = (settings.limits.clone(), settings.keyer.clone(), settings.stall_after);
     let report = output::open(&showing, &reading.captures, shape, &output::Manner { rule: &rule, explain, issue })?;
     let mut report = Picking { report, evidence: evidence.as_ref() };
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut report, rule: &rule, seen: &seen };
-    let mut summary = wiring::walk(opened, settings, watched, spool.as_mut(), |moment| {
-        meter.at(moment.read, moment.total);
+    let mut summary = wiring::walk_on(reading.threads(), opened, settings, spool.as_mut(), watched, |read, total| {
+        meter.at(read, total);
         !meter.interrupted() && !seen.unwritable()
-    })?;
+    });
     meter.clear();
     if meter.interrupted() {
         eprintln!("gatewitness: interrupted; this is what was found until then");

@@ -107,7 +107,7 @@ fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready)
     let mut board = Board::new(&settings.limits);
     let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
     let mut pace = Pace::new(speed);
-    let mut summary = wiring::walk(opened, settings, shown, None, |moment| {
+    let mut summary = wiring::walk(opened, settings, shown, |moment| {
         let run = || Run { read: moment.read, total: moment.total, ..run.clone() };
         show(moment.engine, &post, run);
         pace.wait(moment.due, |now| {

@@ -21,8 +21,8 @@ struct Kind {
     edges: Vec<Vec<Edge>>,
     /// What they weigh, by the request's place in the component.
     rows: Vec<Row>,
-    /// Visits that are their request's first, by row.
-    first: BTreeMap<usize, usize>,
+    /// What each got.
+    given: Vec<Option<usize>>,
 }
 
 /// A visit's place in the solution.
@@ -58,11 +58,16 @@ impl Correlator {
             }
         }
         let mut kinds: Vec<Kind> = groups.into_values().map(|visits| self.kind(&requests, visits)).collect();
-        self.first_visits(&requests, &mut kinds);
+        self.console(&requests, &mut kinds);
         let mut solution = Solution::default();
-        let used: BTreeSet<usize> = kinds.iter().flat_map(|kind| kind.first.values().copied()).collect();
+        let mut had = vec![0; requests.len()];
+        for column in kinds.iter().flat_map(|kind| kind.given.iter().flatten()) {
+            if let Some(had) = had.get_mut(*column) {
+                *had += 1;
+            }
+        }
         for kind in kinds {
-            self.solve_kind(&requests, kind, &used, &mut solution);
+            self.solve_kind(&requests, kind, &had, &mut solution);
         }
         if !force && self.may_become_plain(component, only, &solution) {
             return false;
@@ -120,56 +125,64 @@ impl Correlator {
         let mut edges: Vec<Vec<Edge>> =
             visits.iter().map(|id| self.edges(*id).iter().filter(|edge| known(edge)).cloned().collect()).collect();
         let pace = Pace::of(edges.iter().map(|edges| edges.iter().map(|edge| &edge.lie)));
-        let rows = edges.iter_mut().map(|edges| weigh(edges, pace, requests)).collect();
-        Kind { visits, edges, rows, first: BTreeMap::new() }
+        let rows: Vec<Row> = edges.iter_mut().map(|edges| weigh(edges, pace, requests)).collect();
+        let given = assign(&rows, requests.len(), ALONE);
+        Kind { visits, edges, rows, given }
     }
 
-    /// Nearly every request causes something: before any request gets a second visit, each gets one, whatever its kind.
-    fn first_visits(&self, requests: &[Key], kinds: &mut [Kind]) {
-        let wants: Vec<bool> = requests.iter().map(|key| self.legs.get(&key.1).is_some_and(|leg| !is_background(leg, key.2))).collect();
-        let wanted = |column: &usize| wants.get(*column).copied().unwrap_or(false);
-        let places: Vec<(usize, usize)> =
-            kinds.iter().enumerate().flat_map(|(n, kind)| (0..kind.visits.len()).map(move |row| (n, row))).collect();
-        // To sign in is not what a request is for.
-        let errand = |(n, row): &(usize, usize)| {
-            let id = kinds.get(*n).and_then(|kind| kind.visits.get(*row));
-            id.and_then(|id| self.visits.open.get(id)).is_some_and(|visit| visit.errand)
+    /// Nearly every request causes something: one that got nothing takes a visit of another's, where that costs little and leaves nobody
+    /// else with nothing.
+    fn console(&self, requests: &[Key], kinds: &mut [Kind]) {
+        let wants = |column: usize| {
+            let leg = requests.get(column).and_then(|key| Some((self.legs.get(&key.1)?, key.2)));
+            leg.is_some_and(|(leg, element)| !is_background(leg, element))
         };
-        let places: Vec<(usize, usize)> = places.into_iter().filter(|place| !errand(place)).collect();
-        let row = |kind: &Kind, row: usize| -> Row {
-            let weights = kind.rows.get(row).into_iter().flatten();
-            weights.filter(|(column, _)| wanted(column)).map(|(column, weight)| (*column, weight + LONELY)).collect()
+        let idle = |kinds: &[Kind]| -> Vec<usize> {
+            let busy: BTreeSet<usize> = kinds.iter().flat_map(|kind| kind.given.iter().flatten().copied()).collect();
+            (0..requests.len()).filter(|column| wants(*column) && !busy.contains(column)).collect()
         };
-        let rows: Vec<Row> = places.iter().map(|(n, at)| kinds.get(*n).map(|kind| row(kind, *at)).unwrap_or_default()).collect();
-        // To be left over for the second round costs nothing.
-        let given = assign(&rows, requests.len(), 0.0);
-        for ((n, row), column) in places.into_iter().zip(given) {
-            if let (Some(kind), Some(column)) = (kinds.get_mut(n), column) {
-                kind.first.insert(row, column);
+        let mut lonely = idle(kinds);
+        for column in lonely.clone().into_iter().take(CONSOLED) {
+            if !lonely.contains(&column) {
+                continue;
+            }
+            let mut best: Option<(f64, usize, Vec<Option<usize>>)> = None;
+            for n in 0..kinds.len() {
+                let Some(kind) = kinds.get_mut(n) else { continue };
+                if !kind.rows.iter().flatten().any(|(own, _)| *own == column) {
+                    continue;
+                }
+                let favour = |(own, weight): &(usize, f64)| (*own, if *own == column { weight + LONELY } else { *weight });
+                let rows: Vec<Row> = kind.rows.iter().map(|row| row.iter().map(favour).collect()).collect();
+                let given = assign(&rows, requests.len(), ALONE);
+                let loss = worth(&kind.rows, &kind.given) - worth(&kind.rows, &given);
+                if !given.contains(&Some(column)) || best.as_ref().is_some_and(|(least, ..)| *least <= loss) {
+                    continue;
+                }
+                let before = std::mem::replace(&mut kind.given, given);
+                let fewer = idle(kinds).len() < lonely.len();
+                let Some(kind) = kinds.get_mut(n) else { continue };
+                let given = std::mem::replace(&mut kind.given, before);
+                if fewer {
+                    best = Some((loss, n, given));
+                }
+            }
+            if let Some((_, n, given)) = best
+                && let Some(kind) = kinds.get_mut(n)
+            {
+                kind.given = given;
+                lonely = idle(kinds);
             }
         }
     }
 
-    /// Visits of one server in one voice: each request has at most one of them, but for retries.
-    fn solve_kind(&self, requests: &[Key], kind: Kind, used: &BTreeSet<usize>, solution: &mut Solution) {
-        let Kind { visits, mut edges, rows, first } = kind;
-        let taken: BTreeSet<usize> = first.values().copied().collect();
-        let rest: Vec<Row> = rows
-            .iter()
-            .enumerate()
-            .map(|(n, row)| {
-                let free = |column: &usize| !first.contains_key(&n) && !taken.contains(column);
-                row.iter().filter(|(column, _)| free(column)).copied().collect()
-            })
-            .collect();
-        let mut given = assign(&rest, requests.len(), ALONE);
-        for (row, column) in &first {
-            if let Some(slot) = given.get_mut(*row) {
-                *slot = Some(*column);
-            }
-        }
+    /// Visits of one server in one voice: each request has at most one of them, but for retries. `had` counts what each request got of
+    /// all kinds.
+    fn solve_kind(&self, requests: &[Key], kind: Kind, had: &[usize], solution: &mut Solution) {
+        let Kind { visits, mut edges, rows, mut given } = kind;
+        let empty = self.empty(requests, &given, had);
         let again = self.retries(&visits, &rows, &mut given);
-        let shares = self.shares_of(requests, &rows, &given, &again, used, &first);
+        let shares = shares_of(&rows, &given, &again, &empty);
         for (row, id) in visits.iter().enumerate() {
             let Some(column) = given.get(row).copied().flatten() else { continue };
             let Some(key) = requests.get(column) else { continue };
@@ -189,39 +202,15 @@ impl Correlator {
         }
     }
 
-    /// How likely each edge is. Retries come on top of what their requests have, whatever the others do.
-    fn shares_of(
-        &self,
-        requests: &[Key],
-        rows: &[Row],
-        given: &[Option<usize>],
-        again: &BTreeSet<usize>,
-        used: &BTreeSet<usize>,
-        first: &BTreeMap<usize, usize>,
-    ) -> Vec<Vec<f64>> {
-        let once: Vec<Row> = rows.iter().enumerate().map(|(n, row)| if again.contains(&n) { Row::new() } else { row.clone() }).collect();
-        // A request that has nothing but a visit of this kind would be left with nothing.
-        let lonely: BTreeSet<usize> = first.values().copied().collect();
-        let wants = |column: usize| requests.get(column).and_then(|key| Some((self.legs.get(&key.1)?, key.2)));
-        let empty: Vec<f64> = (0..requests.len())
-            .map(|column| {
-                let only = lonely.contains(&column) || !used.contains(&column);
-                if only && wants(column).is_some_and(|(leg, element)| !is_background(leg, element)) { -LONELY } else { 0.0 }
-            })
-            .collect();
-        let mut shares = marginals(&once, ALONE, &empty);
-        for row in again {
-            let Some(weights) = rows.get(*row) else { continue };
-            let best = weights.iter().map(|(_, weight)| *weight).fold(f64::NEG_INFINITY, f64::max);
-            let held = given.get(*row).copied().flatten();
-            // What the choice of a parent went by stands: the others count by how much they fit worse.
-            let weight = |(column, weight): &(usize, f64)| if Some(*column) == held { best.max(*weight) } else { *weight };
-            let sum: f64 = weights.iter().map(|edge| (weight(edge) - best).exp()).sum();
-            if let Some(slot) = shares.get_mut(*row) {
-                *slot = weights.iter().map(|edge| (weight(edge) - best).exp() / sum).collect();
-            }
-        }
-        shares
+    /// What it weighs for each request to get none of a kind: much where it would be left with nothing.
+    fn empty(&self, requests: &[Key], given: &[Option<usize>], had: &[usize]) -> Vec<f64> {
+        let weight = |(column, key): (usize, &Key)| {
+            let own = given.iter().filter(|given| **given == Some(column)).count();
+            let nothing = had.get(column).is_none_or(|had| *had <= own);
+            let wants = self.legs.get(&key.1).is_some_and(|leg| !is_background(leg, key.2));
+            if nothing && wants { -LONELY } else { 0.0 }
+        };
+        requests.iter().enumerate().map(weight).collect()
     }
 
     /// A visit that found no request of its own may be a further try for one that has another already. Returns their rows.
@@ -275,6 +264,32 @@ impl Correlator {
     }
 }
 
+/// How likely each edge is. Retries come on top of what their requests have, whatever the others do.
+fn shares_of(rows: &[Row], given: &[Option<usize>], again: &BTreeSet<usize>, empty: &[f64]) -> Vec<Vec<f64>> {
+    let once: Vec<Row> = rows.iter().enumerate().map(|(n, row)| if again.contains(&n) { Row::new() } else { row.clone() }).collect();
+    let mut shares = marginals(&once, ALONE, empty);
+    for row in again {
+        let Some(weights) = rows.get(*row) else { continue };
+        let best = weights.iter().map(|(_, weight)| *weight).fold(f64::NEG_INFINITY, f64::max);
+        let held = given.get(*row).copied().flatten();
+        // What the choice of a parent went by stands: the others count by how much they fit worse.
+        let weight = |(column, weight): &(usize, f64)| if Some(*column) == held { best.max(*weight) } else { *weight };
+        let sum: f64 = weights.iter().map(|edge| (weight(edge) - best).exp()).sum();
+        if let Some(slot) = shares.get_mut(*row) {
+            *slot = weights.iter().map(|edge| (weight(edge) - best).exp() / sum).collect();
+        }
+    }
+    shares
+}
+
+/// The sum of weights of an assignment.
+fn worth(rows: &[Row], given: &[Option<usize>]) -> f64 {
+    let weight = |(row, given): (&Row, &Option<usize>)| {
+        given.and_then(|column| row.iter().find(|(own, _)| *own == column)).map_or(ALONE, |(_, weight)| *weight)
+    };
+    rows.iter().zip(given).map(weight).sum()
+}
+
 /// Sums of evidence for one visit's candidates. Time tells candidates apart but says little of there being a parent at all: the one
 /// that fits best by time pays nothing for it.
 fn weigh(edges: &mut [Edge], pace: Pace, requests: &[Key]) -> Row {
@@ -314,6 +329,8 @@ const AGAIN: f64 = -1.5;
 const SESSION: f64 = 5.0;
 /// Weight of a request that caused nothing upstream.
 const LONELY: f64 = 5.0;
+/// Requests without anything that are looked after in one component.
+const CONSOLED: usize = 16;
 /// Pairings less likely than this are not thought of.
 const THINKABLE: f64 = 0.003;
 /// A link this likely is plain.

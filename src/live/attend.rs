@@ -31,7 +31,7 @@ pub fn attend<O: Output>(
     recorder: Option<&mut Recorder>,
     mut go_on: impl FnMut(&mut Engine<O>, &Tally) -> bool,
 ) -> Tally {
-    let mut run = Run { engine, recorder, feed, tally: Tally::default(), ticked: Ts(i64::MIN) };
+    let mut run = Run { engine, recorder, feed, tally: Tally::default(), ord: 0, ticked: Ts(i64::MIN) };
     let mut merge = Merge::new(feed.names().len());
     let mut deadline: Option<Instant> = None;
     while !merge.ended() && deadline.is_none_or(|end| Instant::now() < end) {
@@ -61,6 +61,8 @@ struct Run<'a, O: Output> {
     recorder: Option<&'a mut Recorder>,
     feed: &'a Feed,
     tally: Tally,
+    /// Place of the last input, packet or plaintext.
+    ord: u64,
     ticked: Ts,
 }
 
@@ -73,12 +75,16 @@ impl<O: Output> Run<'_, O> {
                     Next::Packet(source, link, caught) => {
                         self.tally.judged += 1;
                         self.tally.received += 1;
-                        let ord = self.tally.judged;
-                        let at = Stamp { ord, ts: caught.ts, frame: ord, file: 0 };
+                        self.ord += 1;
+                        let at = Stamp { ord: self.ord, ts: caught.ts, frame: self.tally.judged, file: 0 };
                         if let Some(recorder) = self.recorder.as_mut() {
                             recorder.packet(source, self.feed.names().get(source).map_or("", String::as_str), link, &caught);
                         }
                         self.engine.frame(Frame { link, data: caught.data, orig_len: caught.orig_len, iface: source as u32, at });
+                    }
+                    Next::Plain(plain, ts) => {
+                        self.ord += 1;
+                        self.engine.plain(plain, Stamp { ord: self.ord, ts, frame: 0, file: 0 });
                     }
                     Next::Other(source, event) => self.other(source, event),
                 })
@@ -101,7 +107,7 @@ impl<O: Output> Run<'_, O> {
             Event::Trouble { kind, place, detail } => {
                 self.engine.loss(Loss { kind: kind.to_owned(), place, detail, at: None });
             }
-            Event::Packets(_) | Event::Quiet(_) | Event::Ended => {}
+            Event::Packets(_) | Event::Plain(_) | Event::Quiet(_) | Event::Ended => {}
         }
     }
 

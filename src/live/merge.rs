@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::base::Ts;
+use crate::base::{Plain, Ts, Word};
 use crate::source::live::{Caught, Event};
 
 /// Queues, one for each source.
@@ -29,6 +29,8 @@ struct Source {
 pub(super) enum Next<'a> {
     /// A packet, its source and link type.
     Packet(usize, u16, Caught<'a>),
+    /// Plaintext of TLS, and its time.
+    Plain(Plain, Ts),
     /// Anything else.
     Other(usize, Event),
 }
@@ -45,6 +47,7 @@ impl Merge {
             Event::Quiet(ts) => source.quiet = source.quiet.max(ts),
             Event::Ended => source.ended = true,
             Event::Packets(batch) if batch.is_empty() => {}
+            Event::Plain(told) if told.is_empty() => {}
             other => {
                 if source.queue.is_empty() {
                     source.since = Instant::now();
@@ -69,12 +72,20 @@ impl Merge {
         if silent && !all && source.since.elapsed() < HOLD {
             return None;
         }
-        let Some(Event::Packets(batch)) = source.queue.front() else { return None };
         let at = source.at;
-        let result = batch.get(at).map(|caught| with(Next::Packet(n, batch.link, caught)));
+        let (result, len) = match source.queue.front_mut()? {
+            Event::Packets(batch) => (batch.get(at).map(|caught| with(Next::Packet(n, batch.link, caught))), batch.len()),
+            Event::Plain(told) => {
+                let len = told.len();
+                let word =
+                    told.get_mut(at).map(|told| (std::mem::replace(&mut told.plain.word, Word::Gone), told.plain.id, told.plain.born));
+                (word.map(|(word, id, born)| with(Next::Plain(Plain { id, born, word }, ts))), len)
+            }
+            _ => return None,
+        };
         source.quiet = source.quiet.max(ts);
         source.at += 1;
-        if source.at >= batch.len() {
+        if source.at >= len {
             source.at = 0;
             source.queue.pop_front();
             source.since = Instant::now();
@@ -107,6 +118,7 @@ impl Source {
         match self.queue.front() {
             None => Head::Nothing,
             Some(Event::Packets(batch)) => batch.get(self.at).map_or(Head::Nothing, |caught| Head::At(caught.ts)),
+            Some(Event::Plain(told)) => told.get(self.at).map_or(Head::Nothing, |told| Head::At(told.at)),
             Some(_) => Head::Timeless,
         }
     }

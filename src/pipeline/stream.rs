@@ -1,6 +1,6 @@
 //! One connection: what it carries, and the rooms that read it.
 
-use crate::base::{Counts, Dir, ExId, Keyer, Limits, Stamp, Via};
+use crate::base::{ConnId, Counts, Dir, ExId, Keyer, Limits, Stamp, Via};
 use crate::http::{self, Memo};
 use crate::mcp::{Conduit, ConduitKind, Observer, Peers, Seen};
 use crate::tcp::{Close, Conn, StreamEvent};
@@ -20,6 +20,7 @@ pub(super) struct Desk {
 
 /// A connection.
 pub(super) struct Stream {
+    id: ConnId,
     carries: Carries,
     http: http::Connection,
     observer: Observer,
@@ -28,6 +29,11 @@ pub(super) struct Stream {
     close: Option<(Close, Stamp)>,
     /// Its addresses, kept while records wait for keys, and since when they do.
     waits: Option<(Box<Conn>, Stamp)>,
+    /// Its plaintext comes from elsewhere; whether any came.
+    tapped: Option<bool>,
+    /// Randoms of its hellos that were told.
+    told_randoms: [bool; 2],
+    via: Via,
 }
 
 /// What a connection was found to carry.
@@ -59,6 +65,7 @@ struct Told {
 impl Stream {
     pub(super) fn new(conn: &Conn) -> Stream {
         Stream {
+            id: conn.id,
             carries: Carries::Nothing,
             http: http::Connection::new(),
             observer: Observer::new(conn.id, peers(conn, Dir::AtoB, Via::Packets)),
@@ -66,7 +73,43 @@ impl Stream {
             last: conn.opened,
             close: None,
             waits: None,
+            tapped: None,
+            told_randoms: [false; 2],
+            via: Via::Packets,
         }
+    }
+
+    /// A connection whose plaintext is read at the process's own calls.
+    pub(super) fn plain(conn: &Conn) -> Stream {
+        let observer = Observer::new(conn.id, peers(conn, Dir::AtoB, Via::TlsEbpf));
+        Stream { carries: Carries::Plain(0), via: Via::TlsEbpf, observer, ..Stream::new(conn) }
+    }
+
+    /// TLS whose plaintext comes from elsewhere: it is read no further here. `carried`: whether any came.
+    pub(super) fn tap(&mut self, conn: &Conn, carried: bool, keys: &KeyLog, seen: &mut Vec<Seen>) {
+        self.tapped = Some(carried);
+        self.tell(conn, keys, seen.len(), seen);
+    }
+
+    /// Its name.
+    pub(super) fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Randoms of its hellos that were not told before, each with the direction of the side that drew it.
+    pub(super) fn new_randoms(&mut self) -> impl Iterator<Item = ([u8; 32], Dir)> + use<> {
+        let Carries::Tls(tls, _) = &self.carries else { return [None, None].into_iter().flatten() };
+        let Some(client) = tls.client().filter(|_| self.told_randoms != [true; 2] && self.tapped.is_none()) else {
+            return [None, None].into_iter().flatten();
+        };
+        let [first, second] = tls.randoms();
+        let [told_first, told_second] = &mut self.told_randoms;
+        let fresh = |random: Option<[u8; 32]>, told: &mut bool, side: Dir| {
+            let random = random.filter(|_| !*told)?;
+            *told = true;
+            Some((random, side))
+        };
+        [fresh(first, told_first, client), fresh(second, told_second, client.flip())].into_iter().flatten()
     }
 
     /// Its last packet.
@@ -93,7 +136,7 @@ impl Stream {
     /// Notes since when records wait for keys, if they do. `conn`: the connection, where that is new.
     pub(super) fn note_wait(&mut self, conn: Option<&Conn>) -> Option<Stamp> {
         let Carries::Tls(tls, _) = &self.carries else { return None };
-        let since = tls.waiting_since();
+        let since = tls.waiting_since().filter(|_| self.tapped.is_none());
         if since != self.waits() {
             let known = self.waits.take().map(|(conn, _)| conn);
             let conn = conn.map(|conn| Box::new(conn.clone())).or(known);
@@ -209,10 +252,13 @@ impl Stream {
         seen: &mut Vec<Seen>,
         with: impl FnOnce(&mut tls::Connection, &mut tls::Context<'_>),
     ) {
-        let Stream { carries: Carries::Tls(tls, _), http, observer, .. } = self else { return };
+        let Stream { carries: Carries::Tls(tls, _), http, observer, tapped, .. } = self else { return };
         let Desk { keyer, limits, counts, mcp_counts, memo, bench, marks } = desk;
         marks.clear();
         let mut out = |event: StreamEvent<'_>| {
+            if tapped.is_some() {
+                return;
+            }
             let mut cx = http::Context { keyer, limits, counts, memo };
             http.on_stream(conn, event, &mut cx, &mut observer.listen(keyer, limits, mcp_counts, seen));
             marks.extend(at(event).map(|at| (seen.len(), at)));
@@ -236,7 +282,7 @@ impl Stream {
     }
 
     fn peers(&self, conn: &Conn) -> Peers {
-        let via = if self.is_tls() { Via::TlsKeylog } else { Via::Packets };
+        let via = if self.is_tls() { Via::TlsKeylog } else { self.via };
         let client = match &self.carries {
             Carries::Tls(tls, _) => self.http.client_dir().or(tls.facts().client),
             _ => self.http.client_dir(),
@@ -251,6 +297,13 @@ impl Stream {
             Carries::Nothing => close.filter(|_| conn.opener_known).map(|_| ConduitKind::NoData)?,
             Carries::Little(_) | Carries::Plain(_) => return None,
             Carries::Tls(tls, told) => {
+                // Its requests are seen elsewhere: it carries nothing unreadable, unless it failed before there was anything to read.
+                if let Some(carried) = self.tapped
+                    && (carried || close.is_none() || tls.facts().failed.is_none())
+                {
+                    let told = std::mem::replace(told, Told { open: told.open, closed: true });
+                    return (told.open && !told.closed).then(|| self.as_conduit(conn, None, ConduitKind::NoData));
+                }
                 // Where records could be opened, requests will follow: unless a hole has swallowed their beginning.
                 let readable = self.http.client_dir().is_some() || close.is_none() && tls.is_decrypted() && !tls.is_lossy();
                 if told.closed || told.open && close.is_none() && !readable || !keys.is_complete() && tls.is_waiting() {

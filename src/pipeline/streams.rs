@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::Order;
 use super::stream::{self, Desk, Stream};
-use crate::base::{ConnId, Count, Counts, Keyer, Limits, Stamp, Ts};
+use super::taps::{Reader, Taps};
+use crate::base::{ConnId, Count, Counts, Keyer, Limits, Plain, Stamp, Ts};
 use crate::http::Memo;
 use crate::mcp::Seen;
 use crate::tcp::{Conn, Receiver, StreamEvent};
@@ -20,6 +21,8 @@ pub(super) struct Streams {
     desk: Desk,
     keys: KeyLog,
     met_tls: bool,
+    /// Plaintext that comes from elsewhere, if any does.
+    taps: Option<Box<Taps>>,
     /// What was seen after something that waits for keys.
     order: Order,
     /// What was seen and not yet taken.
@@ -52,6 +55,7 @@ impl Streams {
             desk,
             keys,
             met_tls: false,
+            taps: None,
             order: Order::default(),
             seen: Vec::new(),
         }
@@ -79,6 +83,35 @@ impl Streams {
         }
     }
 
+    /// Plaintext that a process handed to its TLS library.
+    pub(super) fn plain(&mut self, plain: Plain, at: Stamp) {
+        let from = self.seen.len();
+        let taps = self.taps.get_or_insert_default();
+        let tied = taps.push(plain, at, &mut Reader { desk: &mut self.desk, keys: &self.keys, seen: &mut self.seen });
+        if let Some(conn) = tied
+            && let Some(stream) = self.slots.get_mut(conn.slot).and_then(Option::as_mut).filter(|stream| stream.id() == conn.id)
+        {
+            stream.tap(&conn, false, &self.keys, &mut self.seen);
+        }
+        self.in_order(from, at);
+    }
+
+    /// Nothing more will come: plaintext connections that are still open end with the capture.
+    pub(super) fn finish_taps(&mut self, at: Stamp) {
+        let from = self.seen.len();
+        if let Some(taps) = &mut self.taps {
+            taps.finish(at, &mut Reader { desk: &mut self.desk, keys: &self.keys, seen: &mut self.seen });
+        }
+        self.in_order(from, at);
+    }
+
+    fn in_order(&mut self, from: usize, at: Stamp) {
+        if !self.order.is_empty() || !self.waits.is_empty() {
+            self.order.take(&mut self.seen, from, &[], at);
+            self.keep_order();
+        }
+    }
+
     /// Whether TLS was met, so that secrets matter.
     pub(super) fn met_tls(&self) -> bool {
         self.met_tls
@@ -89,6 +122,11 @@ impl Streams {
         let patience = i64::try_from(self.desk.limits.tls_pending_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
         while let Some(wait) = self.waits.first().copied().filter(|(at, ..)| now.since(at.ts) > patience) {
             self.retry(wait, true);
+        }
+        if let Some(taps) = &mut self.taps {
+            let from = self.seen.len();
+            taps.tick(now, &mut Reader { desk: &mut self.desk, keys: &self.keys, seen: &mut self.seen });
+            self.in_order(from, Stamp { ts: now, ..Stamp::default() });
         }
     }
 
@@ -167,7 +205,18 @@ impl Receiver for Streams {
         }
         let Some(stream) = slot else { return };
         let from = self.seen.len();
+        if let Some(taps) = &mut self.taps
+            && let StreamEvent::Closed { how, at } = event
+            && let Some(carried) = taps.closed(conn, how, at)
+        {
+            stream.tap(conn, carried, &self.keys, &mut self.seen);
+        }
         stream.on_stream(conn, event, &mut self.desk, &self.keys, &mut self.seen);
+        if let Some(taps) = &mut self.taps
+            && stream.new_randoms().any(|(random, side)| taps.meet(conn, &random, side, &mut self.desk))
+        {
+            stream.tap(conn, false, &self.keys, &mut self.seen);
+        }
         if !self.order.is_empty() || !self.waits.is_empty() {
             let marks = if stream.is_tls() { self.desk.marks.as_slice() } else { &[] };
             self.order.take(&mut self.seen, from, marks, stream::at(event).unwrap_or_default());

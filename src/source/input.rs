@@ -10,8 +10,13 @@ use crate::capfile::Damage;
 pub enum Input<'a> {
     /// A packet.
     Packet(Packet<'a>),
-    /// The text of an NSS key log.
-    Secrets(&'a [u8]),
+    /// The text of an NSS key log. [`crate::source::Ahead::is_news`] knows whether it was read ahead.
+    Secrets {
+        /// Index into the list of files.
+        file: u16,
+        /// The text.
+        text: &'a [u8],
+    },
     /// Addresses and names that the capturing machine knew.
     Names(&'a [(IpAddr, String)]),
     /// A comment on a file, not on a packet.

@@ -3,13 +3,14 @@
 
 use std::mem;
 
+use super::ahead::Ahead;
 use super::clock::ClockOffset;
 use super::drops::Tally;
 use super::file::Progress;
 use super::input::{Input, Packet};
 use super::plan::{FileInfo, Ignored, Stream, open};
 use crate::base::{Limits, Stamp, Ts};
-use crate::capfile::{Block, Damage, Flaw, Reader};
+use crate::capfile::{Block, Damage, Flaw};
 
 /// The planned inputs, read one thing at a time.
 pub struct Inputs {
@@ -25,24 +26,9 @@ pub struct Inputs {
     open: Vec<Open>,
     /// Which of `open` is shown.
     shown: Option<usize>,
-    /// Of each file.
-    secrets: Vec<Secrets>,
     /// A file that could not be opened any more.
     failed: Option<(u16, Damage)>,
     ord: u64,
-}
-
-/// How far the secrets of a file have been told.
-#[derive(Clone, Copy, Default)]
-struct Secrets {
-    /// Blocks of them that the reading has come to.
-    met: u64,
-    /// Blocks that were told ahead of it.
-    ahead: u64,
-    /// Standard input or a pipe: it can't be read ahead.
-    pipe: bool,
-    /// What kind of file it is allows for secrets.
-    possible: bool,
 }
 
 /// An open file, standing on its next block.
@@ -66,12 +52,6 @@ impl Inputs {
         progress: Progress,
         limits: &Limits,
     ) -> Inputs {
-        let of = |stream: &Option<Stream>| Secrets {
-            pipe: stream.is_some(),
-            possible: stream.as_ref().is_none_or(Reader::may_hold_secrets),
-            ..Secrets::default()
-        };
-        let secrets = found.iter().map(|(_, stream)| of(stream)).collect();
         let (files, streams) = found.into_iter().unzip();
         Inputs {
             files,
@@ -84,7 +64,6 @@ impl Inputs {
             opened: 0,
             open: Vec::new(),
             shown: None,
-            secrets,
             failed: None,
             ord: 0,
         }
@@ -110,25 +89,9 @@ impl Inputs {
         self.progress.clone()
     }
 
-    /// Reads ahead for TLS secrets that are still to come, which [`Inputs::next`] then passes over: a capture may hold them long after
-    /// the packets that need them. False where there may be more, since a pipe cannot be read ahead.
-    pub fn secrets_ahead(&mut self, mut tell: impl FnMut(&[u8])) -> bool {
-        for (info, secrets) in self.files.iter().zip(&mut self.secrets).filter(|(_, secrets)| secrets.possible && !secrets.pipe) {
-            // What cannot be opened or read any more is told when its packets' turn comes.
-            let Ok((mut stream, _)) = open(&info.path, &Progress::default(), &self.limits) else { continue };
-            secrets.possible = stream.may_hold_secrets();
-            let mut met = 0;
-            while secrets.possible && stream.step() {
-                if let Some(Block::Secrets(text)) = stream.block() {
-                    met += 1;
-                    if met > secrets.met.max(secrets.ahead) {
-                        secrets.ahead = met;
-                        tell(text);
-                    }
-                }
-            }
-        }
-        !self.secrets.iter().any(|secrets| secrets.pipe && secrets.possible)
+    /// To read ahead for TLS secrets; before the first [`Inputs::next`].
+    pub fn ahead(&self) -> Ahead {
+        Ahead::new(self.files.iter().zip(&self.streams).map(|(info, stream)| (info.path.clone(), stream.as_ref())), &self.limits)
     }
 
     /// The next thing in order of time.
@@ -212,13 +175,6 @@ impl Inputs {
                         return;
                     }
                 }
-                Some(Block::Secrets(_)) => {
-                    let Some(secrets) = self.secrets.get_mut(usize::from(open.file)) else { return };
-                    secrets.met += 1;
-                    if secrets.met > secrets.ahead {
-                        return;
-                    }
-                }
                 _ => return,
             }
         }
@@ -242,7 +198,7 @@ impl Inputs {
                     comment: packet.comment,
                 })
             }
-            Block::Secrets(text) => Input::Secrets(text),
+            Block::Secrets(text) => Input::Secrets { file, text },
             Block::Names(names) => Input::Names(names),
             Block::Comment(text) => Input::Comment { file, text },
             Block::Stats(stats) => Input::Drops { file, iface: open.iface(stats.iface), ts: stats.ts - open.correction, lost: open.lost },

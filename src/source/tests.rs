@@ -208,14 +208,15 @@ fn secrets_can_be_read_ahead_and_are_told_once() {
     let paths = [file("a", 5), file("b", 10), write(&dir, "c", &made(&[20], ""))];
     for at in 0..9 {
         let mut inputs = planned(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
+        let mut ahead = inputs.ahead();
         let (mut told, mut n) = (Vec::new(), 0);
         loop {
             if n == at {
-                assert!(inputs.secrets_ahead(|text| told.push(String::from_utf8_lossy(text).into_owned())), "files hold no more");
+                assert!(ahead.read(|text| told.push(String::from_utf8_lossy(text).into_owned())), "files hold no more");
             }
             n += 1;
             match inputs.next() {
-                Some(Input::Secrets(text)) => told.push(String::from_utf8_lossy(text).into_owned()),
+                Some(Input::Secrets { file, text }) if ahead.is_news(file) => told.push(String::from_utf8_lossy(text).into_owned()),
                 Some(_) => {}
                 None => break,
             }

@@ -24,7 +24,7 @@ use crate::base::{Addr, ConnId, Dir, Gap, Stamp};
 pub use table::Table;
 
 /// A connection, as the rooms after this one know it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conn {
     /// Its name for the whole run.
     pub id: ConnId,

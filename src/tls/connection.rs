@@ -159,6 +159,16 @@ impl Connection {
         [a, b].into_iter().filter_map(|half| half.waiting.first()).min()
     }
 
+    /// The randoms of both hellos, the client's first, as far as they were seen.
+    pub fn randoms(&self) -> [Option<[u8; 32]>; 2] {
+        [self.handshake.client.as_ref().map(|hello| hello.random), self.handshake.server.as_ref().map(|hello| hello.random)]
+    }
+
+    /// The direction in which the client sends, once known.
+    pub fn client(&self) -> Option<Dir> {
+        self.client
+    }
+
     /// What is known by now.
     pub fn facts(&self) -> Facts {
         let (hello, server) = (&self.handshake.client, &self.handshake.server);

@@ -5,7 +5,7 @@ SCORE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "score.py
 KNOWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "known.json")
 
 
-def table(gatewitness, folder, scenarios, version):
+def table(gatewitness, folder, scenarios, version, live=False):
     """True when every bound holds and a known release behaved as known."""
     with open(KNOWN) as f:
         known = json.load(f).get(version, {})
@@ -18,7 +18,7 @@ def table(gatewitness, folder, scenarios, version):
         judged += 1
         with open(path) as f:
             counts = {k: v for k, v in json.load(f)["verdict_counts"].items() if k != "background"}
-        score, misses = judge(gatewitness, folder, scenario.name)
+        score, misses = judge(gatewitness, folder, scenario.name, live)
         wrong = [f"{k} {score[k]} < {bound}" for k, bound in scenario.bounds.items() if score[k] < bound]
         wrong += [f"{score[k]} {k}" for k in ("missing", "false_healthy") if score[k]]
         either = counts.get("empty_no_upstream", 0)  # a refused connection may be called swallowed or unexplained
@@ -40,15 +40,22 @@ def table(gatewitness, folder, scenarios, version):
     return good and judged > 0
 
 
-def judge(gatewitness, folder, name):
+def judge(gatewitness, folder, name, live=False):
     """The score of one recording, and the list of wrong verdicts."""
     base = os.path.join(folder, name)
+    if live:
+        return score(base, base + ".live.ndjson")
     keys = ["--keylog", base + ".keys"] if os.path.exists(base + ".keys") else []
     with open(base + ".ndjson", "wb") as out:
         ran = subprocess.run([gatewitness, "replay", base + ".pcap", "--format", "ndjson", *keys], stdout=out, stderr=subprocess.PIPE)
     if ran.returncode not in (0, 1):
         raise SystemExit(f"lab: gatewitness failed on {base}.pcap with {ran.returncode}:\n{ran.stderr.decode()[-2000:]}")
-    scored = subprocess.run([sys.executable, SCORE, base + ".truth.json", base + ".ndjson", "--json", "--misses", "20"], capture_output=True, text=True)
+    return score(base, base + ".ndjson")
+
+
+def score(base, records):
+    """Holds records against the truth."""
+    scored = subprocess.run([sys.executable, SCORE, base + ".truth.json", records, "--json", "--misses", "20"], capture_output=True, text=True)
     if scored.returncode == 2:
         raise SystemExit(f"lab: {scored.stderr}")
     return json.loads(scored.stdout), scored.stderr

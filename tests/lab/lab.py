@@ -95,6 +95,7 @@ class Lab:
         with open(plan, "w") as f:
             json.dump({"base": f"http://{gateway.address}", "gateway_key": KEY, "together": scenario.together, "clients": scenario.clients, "first_id": self.next_id, "sdk": scenario.sdk}, f)
         self.next_id += 1000
+        live = self.attach(scenario) if self.a.live else None
         child = Child([self.peers[scenario.sdk], os.path.join(HERE, "clients.py"), plan, log], os.path.join(self.work, scenario.name + ".clients.log"))
         try:
             child.process.wait(180)
@@ -105,6 +106,8 @@ class Lab:
         child.stop()
         self.upstream.settle(capture.t_start, 1 if scenario.name in ("hang", "calls") else 5)
         captured = capture.stop()
+        if live:
+            live.stop(signal.SIGINT, 20)
         clients = lines(log)
         for c in clients:
             c["token_rid"], c["token"] = c["token"], c["token"]
@@ -119,6 +122,13 @@ class Lab:
             json.dump(record, f, indent=1)
         if os.path.exists(gateway.keylog):  # a route that asks every server asks the encrypted one too
             shutil.copy(gateway.keylog, self.path(scenario, "keys"))
+
+    def attach(self, scenario):
+        """gatewitness beside the gateway while it works, reading plaintext at OpenSSL's calls: nobody told it whom to watch, and it has no keys."""
+        words = [self.a.gatewitness, "live", "--tls", "-i", "lo", "--format", "ndjson", "-o", self.path(scenario, "live.ndjson")]
+        child = Child(words, os.path.join(self.work, scenario.name + ".live.log"))
+        wait_for("gatewitness", lambda: "watching" in child.told(), child, 60)
+        return child
 
     def path(self, scenario, ending):
         return os.path.join(self.folder, f"{scenario.name}.{ending}")
@@ -162,6 +172,7 @@ def main():
     p.add_argument("--keep", required=True)
     p.add_argument("--only", action="append", default=[])
     p.add_argument("--quick", action="store_true")
+    p.add_argument("--live", action="store_true", help="judge what `gatewitness live --tls` says while it happens, instead of the recording")
     p.add_argument("--judge", action="store_true", help="record nothing: judge what is kept")
     a = p.parse_args()
     wanted = [s for s in scenarios.every() if (s.name in a.only if a.only else s.quick or not a.quick)]
@@ -175,7 +186,7 @@ def main():
             lab.record(wanted)
         finally:
             stop_all()
-    good = judge.table(a.gatewitness, os.path.abspath(a.keep), wanted, a.version)
+    good = judge.table(a.gatewitness, os.path.abspath(a.keep), wanted, a.version, a.live)
     for fact in lab.facts if lab else ():
         print(fact)
     print(f"whole run {time.monotonic() - begun:.0f} s; recordings in {a.keep}")

@@ -29,15 +29,16 @@ impl Gzip {
 impl Stage for Gzip {
     fn push(&mut self, bytes: &[u8], out: &mut Out<'_>) -> Result<(), Stop> {
         self.begun |= !bytes.is_empty();
-        // Small pieces bound what one of them can yield: 1,032 bytes for each byte at most.
+        // Small pieces bound what one of them can yield: 1,032 bytes for each byte at most. Each costs the library a buffer filled with zeros.
         for piece in bytes.chunks(PIECE) {
             let taken = self.inner.write_all(piece);
-            // What a flush point of the sender's let through comes out now, not when the buffer is full.
-            let taken = taken.and_then(|()| self.inner.flush());
             self.drain(out)?;
             taken.map_err(|_| Stop::Damaged)?;
         }
-        Ok(())
+        // What a flush point of the sender's let through comes out now, not when the buffer is full.
+        let flushed = self.inner.flush();
+        self.drain(out)?;
+        flushed.map_err(|_| Stop::Damaged)
     }
 
     fn finish(&mut self) -> Result<(), Stop> {
@@ -45,5 +46,5 @@ impl Stage for Gzip {
     }
 }
 
-const PIECE: usize = 256;
+const PIECE: usize = 1_024;
 const KEPT: usize = 16_384;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Batch;
+use super::{Batch, Told};
 use crate::base::{Limits, Ts};
 
 /// What a live source has to tell. Another kind of source is another variant here, with its time in `live::merge`.
@@ -13,6 +13,8 @@ use crate::base::{Limits, Ts};
 pub enum Event {
     /// Packets.
     Packets(Batch),
+    /// Plaintext of TLS, in the order of its time.
+    Plain(Vec<Told>),
     /// Everything before that time has been told.
     Quiet(Ts),
     /// Packets were lost since this was last told.
@@ -89,9 +91,7 @@ impl Feed {
             // We hold an inlet ourselves, so that it never is.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
         };
-        if let Event::Packets(batch) = &event {
-            self.shared.bytes.fetch_sub(batch.weight(), Ordering::Relaxed);
-        }
+        self.shared.bytes.fetch_sub(weight(&event), Ordering::Relaxed);
         Some((source, event))
     }
 
@@ -104,7 +104,7 @@ impl Feed {
 impl Inlet {
     /// Hands an event over, or back.
     pub fn offer(&self, event: Event) -> Result<(), Refused> {
-        let weight = if let Event::Packets(batch) = &event { batch.weight() } else { 0 };
+        let weight = weight(&event);
         let before = self.shared.bytes.fetch_add(weight, Ordering::Relaxed);
         let sent = if weight > 0 && before.saturating_add(weight) > self.shared.most {
             Err(event)
@@ -122,6 +122,15 @@ impl Inlet {
     /// Whether it is time to end.
     pub fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Memory that an event takes.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Packets(batch) => batch.weight(),
+        Event::Plain(told) => told.iter().map(Told::weight).sum(),
+        _ => 0,
     }
 }
 

@@ -9,6 +9,7 @@ mod device;
 mod feed;
 #[cfg(feature = "live")]
 mod namespace;
+mod told;
 
 pub use batch::{Batch, Caught};
 #[cfg(feature = "live")]
@@ -16,3 +17,4 @@ pub use capture::{Capture, Error, start};
 pub use feed::{Event, Feed, Inlet, Refused, now};
 #[cfg(feature = "live")]
 pub use namespace::{Namespace, NoNamespace, containers};
+pub use told::Told;
