@@ -12,6 +12,9 @@ use super::{Correlator, Leg, Link, Mark, Other, Pair, Rival};
 use crate::base::{Addr, ExId, Stamp, Ts};
 use crate::mcp::{Conduit, ConduitKind};
 
+/// A visit that went to another request, by its server and voice.
+pub(super) type MissedOut = ((Addr, u64), Other);
+
 impl Correlator {
     /// Closes the pair of a request with what it got.
     pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, mut others: Vec<Other>) -> Option<Pair> {

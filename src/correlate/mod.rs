@@ -71,7 +71,7 @@ pub struct Correlator {
     /// Requests that wait for the end of another before their pairs can be told.
     waiters: BTreeMap<Key, BTreeSet<Key>>,
     /// What went to other requests and may have been each one's.
-    missed_out: BTreeMap<Key, Vec<((Addr, u64), Other)>>,
+    missed_out: BTreeMap<Key, Vec<close::MissedOut>>,
     /// Visits that are new, or of which more is known than when their candidates were sought.
     stale: BTreeSet<VisitId>,
     /// Requests that may have caused each visit.
