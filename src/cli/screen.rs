@@ -133,7 +133,7 @@ fn listen(post: &Post, signals: &Signals, mut state: State, mouse: bool) -> anyh
         while event::poll(wait).context("the terminal cannot be read")? {
             wait = Duration::ZERO;
             changed = true;
-            for effect in heard(&mut state, event::read().context("the terminal cannot be read")?) {
+            for effect in heard(&mut state, &event::read().context("the terminal cannot be read")?) {
                 match effect {
                     Effect::Quit => return Ok(!state.snapshot.findings.is_empty()),
                     Effect::Redraw => terminal.clear()?,
@@ -154,10 +154,10 @@ fn listen(post: &Post, signals: &Signals, mut state: State, mouse: bool) -> anyh
     Ok(!state.snapshot.findings.is_empty())
 }
 
-fn heard(state: &mut State, event: Event) -> Vec<Effect> {
+fn heard(state: &mut State, event: &Event) -> Vec<Effect> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => return watch::key(state, key),
-        Event::Resize(width, height) => state.size = (width, height),
+        Event::Key(key) if key.kind != KeyEventKind::Release => return watch::key(state, *key),
+        Event::Resize(width, height) => state.size = (*width, *height),
         Event::Mouse(mouse) => match mouse.kind {
             MouseEventKind::ScrollDown => watch::scroll(state, 3),
             MouseEventKind::ScrollUp => watch::scroll(state, -3),

@@ -126,7 +126,7 @@ fn visits(judged: &Judged) -> Vec<Visit> {
     groups.sort_unstable();
     groups.dedup();
     let mut visits: Vec<Visit> =
-        groups.iter().filter_map(|group| visit(up.iter().filter(|link| link.group == *group).collect(), judged)).collect();
+        groups.iter().filter_map(|group| visit(&up.iter().filter(|link| link.group == *group).collect::<Vec<_>>(), judged)).collect();
     for conduit in &judged.pair.conduits {
         let server = conduit.peers.server;
         if visits.iter().any(|visit| visit.server == server) {
@@ -144,7 +144,7 @@ fn visits(judged: &Judged) -> Vec<Visit> {
     visits
 }
 
-fn visit(legs: Vec<&Link>, judged: &Judged) -> Option<Visit> {
+fn visit(legs: &[&Link], judged: &Judged) -> Option<Visit> {
     let first = legs.first()?;
     let server = first.leg.peers.server;
     let judged_leg = |link: &&&Link| !matches!(link.leg.asked, Asked::Stream | Asked::EndSession);

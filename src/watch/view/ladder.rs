@@ -52,7 +52,7 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     steps.sort_by_key(|step| step.at);
     let mut before: Option<Ts> = None;
     for step in &steps {
-        lines.push(arrow(step, columns, each, moment(step.at.ts, before.or(Some(step.at.ts)), state)));
+        lines.push(arrow(step, columns, each, &moment(step.at.ts, before.or(Some(step.at.ts)), state)));
         for text in &step.under {
             for row in super::grid::wrap(&who.about(judged, &clean(text)), width.saturating_sub(TIME + 4)) {
                 lines.push(Line::from(vec![Span::raw(" ".repeat(TIME + 2)), Span::styled(row, DIM)]));
@@ -249,8 +249,8 @@ fn preparation(leg: &Leg) -> bool {
 }
 
 /// A line with lifelines and an arrow, or a note from the first column on.
-fn arrow(step: &Step, columns: usize, each: usize, time: String) -> Line<'static> {
-    let mut spans = vec![Span::styled(fit(&time, TIME), DIM), Span::raw(" ")];
+fn arrow(step: &Step, columns: usize, each: usize, time: &str) -> Line<'static> {
+    let mut spans = vec![Span::styled(fit(time, TIME), DIM), Span::raw(" ")];
     if step.from == step.to {
         spans.push(Span::styled(crop(&step.text, columns * each), step.style));
         return Line::from(spans);
