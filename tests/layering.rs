@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pipeline", &["base", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict"]),
     ("source", &["base", "capfile"]),
     ("live", &["base", "capfile", "packet", "pipeline", "source"]),
-    ("report", &["base", "capfile", "tcp", "http", "mcp", "correlate", "verdict", "pipeline"]),
+    ("report", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline"]),
     ("watch", &["base", "tcp", "http", "mcp", "correlate", "verdict", "pipeline", "report"]),
     (
         "cli",

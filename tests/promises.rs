@@ -2,11 +2,10 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
-use common::{captures, command, file, gatewitness};
+use common::{captures, command, file, gatewitness, secrets};
 use serde_json::Value;
 
 #[test]
@@ -104,30 +103,4 @@ fn verdicts(bytes: &[u8]) -> BTreeMap<(String, String), String> {
     let pairs = records.filter(|record| record["record"] == "pair");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     pairs.map(|pair| ((text(&pair["downstream"]["client"]), text(&pair["downstream"]["start"])), text(&pair["verdict"]))).collect()
-}
-
-/// Credentials, cookies, session ids, query values and token endpoints' bodies, as they stand in a capture's bytes.
-fn secrets(path: &str) -> BTreeSet<String> {
-    let script = r#"
-import re, sys
-data = open(sys.argv[1], 'rb').read()
-found = set()
-for name in (rb'authorization', rb'x-litellm-api-key', rb'x-api-key', rb'x-mcp-auth', rb'cookie', rb'set-cookie', rb'mcp-session-id', rb'last-event-id'):
-    for m in re.finditer(rb'(?i)\r\n' + name + rb': *([^\r\n]{6,})', data):
-        value = m.group(1)
-        found.add(value)
-        found.update(part for part in value.split() if len(part) >= 12)
-for m in re.finditer(rb'(?:GET|POST|DELETE) [^ \r\n]*\?([^ \r\n]+) HTTP/1', data):
-    for pair in m.group(1).split(b'&'):
-        value = pair.partition(b'=')[2]
-        if len(value) >= 6: found.add(value)
-for m in re.finditer(rb'(?:client_secret|access_token|refresh_token|client_assertion|code_verifier)["=: ]+([A-Za-z0-9._~+/-]{8,})', data):
-    found.add(m.group(1))
-for value in sorted(found):
-    try: print(value.decode('ascii'))
-    except UnicodeDecodeError: pass
-"#;
-    let out = Command::new("python3").args(["-c", script, path]).output().expect("python3 runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).lines().filter(|line| *line != "Bearer").map(str::to_owned).collect()
 }

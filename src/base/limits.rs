@@ -86,6 +86,18 @@ limits! {
     tls_pending_connections: 1_024 "connections", at "the records of the one longest waiting become a hole";
     /// Events of exchanges held back since TLS records before them wait for a key.
     tls_pending_events: 16_384 "events", at "the records of the connection longest waiting become a hole";
+    /// Findings that get an evidence bundle.
+    evidence_bundles: 256 "bundles", at "later findings get none, which is said";
+    /// Pairs remembered as evidence, over all findings.
+    evidence_pairs: 2_048 "pairs", at "further ones are in no bundle";
+    /// Pairs of one finding that its bundle holds.
+    evidence_bundle_pairs: 64 "pairs", at "further ones are counted, not kept";
+    /// Bytes kept of one connection for a bundle.
+    evidence_connection_bytes: 4_194_304 "bytes", at "its later packets are left out, which is said";
+    /// Bytes kept for all bundles of a run.
+    evidence_bytes: 134_217_728 "bytes", at "later packets are left out, which is said";
+    /// Bytes of packets kept of standard input for bundles, since it cannot be read twice.
+    evidence_spool_bytes: 67_108_864 "bytes", at "the oldest packets are forgotten: bundles lack them, which is said";
     /// Ring between kernel and program for TLS plaintext (`--tls`); a power of two.
     tap_ring_bytes: 33_554_432 "bytes", at "plaintext is dropped, its place in the stream is a hole";
     /// Calls that pass the probes of `--tls`, for five seconds in a row.

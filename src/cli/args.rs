@@ -75,7 +75,8 @@ impl Keys {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Showing")]
 pub(super) struct Showing {
-    /// `text` for a person, `json` for one document, `ndjson` for one record a line [default: text]
+    /// `text` for a person, `json` for one document, `ndjson` for one record a line; `html` (one page that needs nothing else), `markdown`,
+    /// `junit` and `sarif` (both for CI) to hand over [default: text]
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub(super) format: Option<Format>,
 
@@ -106,6 +107,14 @@ pub(super) enum Format {
     Json,
     /// One JSON record a line
     Ndjson,
+    /// One page for a browser
+    Html,
+    /// For pull requests and bug trackers
+    Markdown,
+    /// JUnit XML, for CI systems
+    Junit,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 /// What `--only` leaves.

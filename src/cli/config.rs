@@ -31,6 +31,8 @@ pub(super) struct Config {
     pub(super) fail_on: Option<Vec<Verdict>>,
     pub(super) allow_declared: bool,
     pub(super) strict: bool,
+    pub(super) report_issue: bool,
+    pub(super) evidence: Option<PathBuf>,
     pub(super) speed: Option<Speed>,
     pub(super) ascii: bool,
     pub(super) plain: bool,
@@ -69,13 +71,8 @@ impl Config {
         let text = fs::read_to_string(path).with_context(|| format!("{}: the configuration cannot be read", path.display()))?;
         let mut config = Config::parse(&text).with_context(|| format!("{}: the configuration is not understood", path.display()))?;
         let here = path.parent().unwrap_or(Path::new(""));
-        let paths = config
-            .keylog
-            .iter_mut()
-            .chain(&mut config.tls_exe)
-            .chain(&mut config.fingerprint_key)
-            .chain(&mut config.output)
-            .chain(&mut config.record);
+        let paths = config.keylog.iter_mut().chain(&mut config.tls_exe).chain(&mut config.fingerprint_key).chain(&mut config.output);
+        let paths = paths.chain(&mut config.evidence).chain(&mut config.record);
         paths.for_each(|path| *path = here.join(&path));
         Ok(config)
     }

@@ -29,6 +29,7 @@ impl Doctor {
         let text = match self.format.unwrap_or(Format::Text) {
             Format::Text => page(capture.as_deref(), &servers, hidden),
             Format::Json | Format::Ndjson => format!("{}\n", document(capture.as_deref(), &servers, hidden)),
+            _ => anyhow::bail!("what a host permits is told as text or json"),
         };
         io::stdout().lock().write_all(text.as_bytes())?;
         // Usable or not: the contract's other exit codes are about verdicts.

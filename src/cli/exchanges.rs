@@ -31,6 +31,8 @@ impl Exchanges {
             only_findings: false,
             exchanges: true,
             explain: None,
+            issue: false,
+            evidence: None,
         })
     }
 }

@@ -79,7 +79,7 @@ impl Live {
         let mut tapping = self.plaintext.or(&config).open(&gateways, &limits, &mut feed)?;
         let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
-        let mut report = output::open_live(&showing, Shape { only_findings, ..Shape::default() })?;
+        let mut report = output::open_live(&showing, Shape { only_findings, ..Shape::default() }, &rule)?;
         let seen = Seen::default();
         let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
         let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, watched);

@@ -4,10 +4,12 @@
 mod args;
 #[cfg(feature = "live")]
 mod attach;
+mod compare;
 mod completions;
 mod config;
 #[cfg(feature = "live")]
 mod doctor;
+mod evidence;
 mod exchanges;
 mod exit;
 mod hangup;
@@ -23,6 +25,7 @@ mod plaintext;
 mod replay;
 mod run;
 mod screen;
+mod spool;
 mod walk;
 mod watch;
 mod wiring;
@@ -57,6 +60,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Replay>),
+    Compare(Box<compare::Compare>),
     Watch(Box<watch::Watch>),
     #[cfg(feature = "live")]
     Live(Box<live::Live>),
@@ -71,6 +75,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(command) => command.run(),
+        Command::Compare(command) => command.run(),
         Command::Watch(command) => command.run(),
         #[cfg(feature = "live")]
         Command::Live(command) => command.run(),
@@ -113,6 +118,8 @@ Examples:
   gatewitness replay incident.pcap --format ndjson | jq 'select(.record == \"finding\")'
   gatewitness replay /var/captures/            a directory of rotated files, as one capture
   ssh gateway tcpdump -i any -w - tcp | gatewitness replay -
+  gatewitness replay incident.pcap --format html -o report.html --evidence bundles/
+  gatewitness compare before.pcap after.pcap   did the fix work?
   gatewitness exchanges incident.pcap          every HTTP exchange, one a line
 
 Exit codes:

@@ -2,52 +2,77 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use super::args::{Format, Showing};
+use super::exit::Rule;
 #[cfg(feature = "live")]
 use crate::report::Live;
-use crate::report::{Json, Lines, Ndjson, Report, Shape, Text};
+use crate::report::{Form, Json, Lines, Ndjson, Report, Shape, Text, Whole};
+
+/// What a report is told of the run, beside its shape.
+pub(super) struct Manner<'a> {
+    pub(super) rule: &'a Rule,
+    /// `--explain`
+    pub(super) explain: Option<u64>,
+    /// `--report-issue`
+    pub(super) issue: bool,
+}
 
 /// Opens the way out. An output that is one of the inputs is refused before it destroys it.
-pub(super) fn open(showing: &Showing, inputs: &[PathBuf], shape: Shape, explain: Option<u64>) -> anyhow::Result<Box<dyn Report>> {
+pub(super) fn open(showing: &Showing, inputs: &[PathBuf], shape: Shape, manner: &Manner<'_>) -> anyhow::Result<Box<dyn Report>> {
     let Some(path) = &showing.output else {
         let out = io::stdout().lock();
         let colour = out.is_terminal() && colour_wanted();
-        return Ok(report(showing.format(), BufWriter::with_capacity(BUFFER, out), shape, explain, colour));
+        return report(showing.format(), BufWriter::with_capacity(BUFFER, out), shape, manner, colour);
     };
+    let file = create(path, inputs)?;
+    report(showing.format(), BufWriter::with_capacity(BUFFER, file), shape, manner, false)
+}
+
+/// Makes the file, unless it is one of the inputs.
+pub(super) fn create(path: &Path, inputs: &[PathBuf]) -> anyhow::Result<File> {
     let output = fs::canonicalize(path).ok();
     if output.is_some() && inputs.iter().any(|input| fs::canonicalize(input).ok() == output) {
         bail!("{}: this is one of the inputs; name another file with -o", path.display());
     }
-    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-    Ok(report(showing.format(), BufWriter::with_capacity(BUFFER, file), shape, explain, false))
+    File::create(path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// The same for a run that goes on: on standard output, or at the end of a file.
 #[cfg(feature = "live")]
-pub(super) fn open_live(showing: &Showing, shape: Shape) -> anyhow::Result<Box<dyn Report>> {
+pub(super) fn open_live(showing: &Showing, shape: Shape, rule: &Rule) -> anyhow::Result<Box<dyn Report>> {
+    let manner = Manner { rule, explain: None, issue: false };
     let text = showing.format() == Format::Text;
     let Some(path) = &showing.output else {
         let out = io::stdout();
         let colour = out.is_terminal() && colour_wanted();
         let out = BufWriter::with_capacity(BUFFER, out);
-        return Ok(if text { Box::new(Live::new(out, shape, colour)) } else { report(showing.format(), out, shape, None, false) });
+        return if text { Ok(Box::new(Live::new(out, shape, colour))) } else { report(showing.format(), out, shape, &manner, false) };
     };
-    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-    let out = BufWriter::with_capacity(BUFFER, file);
-    Ok(if text { Box::new(Live::new(out, shape, false)) } else { report(showing.format(), out, shape, None, false) })
+    let out = BufWriter::with_capacity(BUFFER, create(path, &[])?);
+    if text { Ok(Box::new(Live::new(out, shape, false))) } else { report(showing.format(), out, shape, &manner, false) }
 }
 
-fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, explain: Option<u64>, colour: bool) -> Box<dyn Report> {
-    match format {
-        Format::Ndjson => Box::new(Ndjson::new(out, shape)),
-        Format::Json => Box::new(Json::new(out, shape)),
-        Format::Text if shape.exchanges => Box::new(Lines::new(out, shape)),
-        Format::Text => Box::new(Text::new(out, shape, colour).explaining(explain)),
-    }
+fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, manner: &Manner<'_>, colour: bool) -> anyhow::Result<Box<dyn Report>> {
+    let form = match format {
+        _ if manner.issue => Some(Form::Issue),
+        Format::Html => Some(Form::Html),
+        Format::Markdown => Some(Form::Markdown),
+        Format::Junit => Some(Form::Junit { fails: manner.rule.fail_on.clone(), allow_declared: manner.rule.allow_declared }),
+        Format::Sarif => Some(Form::Sarif),
+        Format::Text | Format::Json | Format::Ndjson => None,
+    };
+    Ok(match (form, format) {
+        (Some(_), _) if shape.exchanges => bail!("a list of exchanges is text, json or ndjson"),
+        (Some(form), _) => Box::new(Whole::new(out, shape, form)),
+        (None, Format::Ndjson) => Box::new(Ndjson::new(out, shape)),
+        (None, Format::Json) => Box::new(Json::new(out, shape)),
+        (None, _) if shape.exchanges => Box::new(Lines::new(out, shape)),
+        (None, _) => Box::new(Text::new(out, shape, colour).explaining(manner.explain)),
+    })
 }
 
 /// <https://no-color.org>: any value but an empty one says no.
@@ -67,8 +92,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let capture = folder.path().join("a.pcap");
         fs::write(&capture, "packets").unwrap();
+        let rule = Rule { fail_on: Vec::new(), allow_declared: false, strict: false };
+        let manner = Manner { rule: &rule, explain: None, issue: false };
         let to =
-            |path: PathBuf| open(&Showing { output: Some(path), format: None }, std::slice::from_ref(&capture), Shape::default(), None);
+            |path: PathBuf| open(&Showing { output: Some(path), format: None }, std::slice::from_ref(&capture), Shape::default(), &manner);
         let refused = to(folder.path().join(".").join("a.pcap")).map(drop).unwrap_err();
         assert!(refused.to_string().contains("one of the inputs"), "{refused}");
         assert_eq!(fs::read(&capture).unwrap(), b"packets");

@@ -1,6 +1,7 @@
 //! `gatewitness replay`: judge captures.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -30,6 +31,16 @@ pub(super) struct Replay {
     /// Tell one pair with all its evidence: every exchange, why it belongs there, and what else it could be (text only)
     #[arg(long, value_name = "PAIR", help_heading = "Showing")]
     explain: Option<u64>,
+
+    /// Print what a gateway's maintainers need, as Markdown to paste into an issue: what failed, how often, versions, the ladder, the
+    /// capture's health; no credential
+    #[arg(long, help_heading = "Showing", conflicts_with_all = ["explain", "format"])]
+    report_issue: bool,
+
+    /// Write an evidence bundle for each finding into a new directory: the paired streams as pcapng without credentials, finding.json, the
+    /// ladder, SHA-256 sums
+    #[arg(long, value_name = "DIR", help_heading = "Showing")]
+    evidence: Option<PathBuf>,
 }
 
 /// What counts.
@@ -100,6 +111,8 @@ impl Replay {
             only_findings: self.only.or(config.only).is_some(),
             exchanges: false,
             explain,
+            issue: self.report_issue || config.report_issue,
+            evidence: self.evidence.or_else(|| config.evidence.clone()),
             showing,
             reading: self.reading.or(&config),
         })

@@ -36,13 +36,14 @@ fn help_teaches() {
         snapshot("help-doctor", &help(Some("doctor")));
     }
     snapshot("help-replay", &help(Some("replay")));
+    snapshot("help-compare", &help(Some("compare")));
     snapshot("help-exchanges", &help(Some("exchanges")));
 }
 
 #[test]
 fn every_long_option_has_a_key_in_the_configuration() {
     let tool = Cli::command();
-    let commands = ["replay", "watch", "exchanges"].into_iter().chain(cfg!(feature = "live").then_some("live"));
+    let commands = ["replay", "compare", "watch", "exchanges"].into_iter().chain(cfg!(feature = "live").then_some("live"));
     let longs: Vec<&str> = commands
         .flat_map(|name| tool.find_subcommand(name).unwrap().get_arguments().filter_map(clap::Arg::get_long))
         .filter(|long| !["help", "version", "config"].contains(long))
@@ -58,7 +59,9 @@ fn every_long_option_has_a_key_in_the_configuration() {
 fn what_does_not_work_is_not_accepted() {
     let refused = |words: &[&str]| Cli::try_parse_from([&["gatewitness"], words].concat()).is_err_and(|error| error.exit_code() == 2);
     assert!(refused(&["replay"]));
-    assert!(refused(&["replay", "a.pcap", "--format", "html"]));
+    assert!(refused(&["replay", "a.pcap", "--format", "yaml"]));
+    assert!(refused(&["replay", "a.pcap", "--report-issue", "--format", "json"]));
+    assert!(refused(&["compare", "a.pcap"]));
     assert!(refused(&["replay", "a.pcap", "--fail-on", "masked"]));
     assert!(refused(&["replay", "a.pcap", "--gateway", "somewhere"]));
     assert!(refused(&["replay", "a.pcap", "--stall-after", "0"]));

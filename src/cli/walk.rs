@@ -14,12 +14,15 @@ use crate::pipeline::{Batch, Engine, Foresight, Front, Loss, Onward, Options, Ou
 use crate::source::{Ahead, Input, Inputs};
 
 use super::keylogs::KeyLogs;
+use super::spool::Spool;
 
 /// What is walked through.
-pub(super) struct Walk {
+pub(super) struct Walk<'a> {
     pub(super) inputs: Inputs,
     pub(super) keys: KeyLogs,
     pub(super) options: Options,
+    /// Keeps what cannot be read again.
+    pub(super) spool: Option<&'a mut Spool>,
 }
 
 /// Between two inputs.
@@ -34,10 +37,10 @@ pub(super) struct Moment<'a, O: Output> {
     pub(super) due: Option<Ts>,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// All on this thread.
     pub(super) fn alone<O: Output>(self, out: O, mut go_on: impl FnMut(Moment<'_, O>) -> bool) -> Summary {
-        let Walk { mut inputs, keys, options } = self;
+        let Walk { mut inputs, keys, options, mut spool } = self;
         let names = names(&inputs);
         let mut engine = Engine::new(options, out);
         engine.key_log(keys.log, &keys.counts);
@@ -51,6 +54,9 @@ impl Walk {
                 break;
             }
             let Some(input) = input else { break };
+            if let Some(spool) = &mut spool {
+                spool.keep(&input);
+            }
             let (front, rest) = engine.parts();
             tell(&input, &names, front, rest);
         }
@@ -59,7 +65,7 @@ impl Walk {
 
     /// Reading and connections on one thread, their content on another; pairs are judged and shown on this one.
     pub(super) fn threaded(self, out: impl Output, mut go_on: impl FnMut(u64, Option<u64>) -> bool) -> Summary {
-        let Walk { mut inputs, keys, options } = self;
+        let Walk { mut inputs, keys, options, mut spool } = self;
         let names = names(&inputs);
         let (mut front, mut middle, mut back) = stretches(options, out);
         middle.key_log(keys.log, &keys.counts);
@@ -78,6 +84,9 @@ impl Walk {
                 while !stop.load(Ordering::Relaxed)
                     && let Some(input) = inputs.next()
                 {
+                    if let Some(spool) = &mut spool {
+                        spool.keep(&input);
+                    }
                     tell(&input, &names, &mut front, &mut batch);
                     if batch.is_full() {
                         batch = carry(batch, &batches, &again);

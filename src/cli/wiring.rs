@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::keylogs::{self, KeyLogs};
 use super::run::Settings;
+use super::spool::Spool;
 use super::walk::{Moment, Walk};
 use crate::base::Limits;
 use crate::pipeline::{Options, Output, Summary};
@@ -21,9 +22,9 @@ impl Opened {
         self.inputs.files().iter().map(|file| file.path.display().to_string()).collect()
     }
 
-    fn walk(self, settings: Settings) -> Walk {
+    fn walk(self, settings: Settings, spool: Option<&mut Spool>) -> Walk<'_> {
         let Settings { limits, keyer, gateways, stall_after } = settings;
-        Walk { inputs: self.inputs, keys: self.keys, options: Options { limits, keyer, gateways, stall_after } }
+        Walk { inputs: self.inputs, keys: self.keys, options: Options { limits, keyer, gateways, stall_after }, spool }
     }
 }
 
@@ -39,17 +40,19 @@ pub(super) fn walk<O: Output>(
     out: O,
     go_on: impl FnMut(Moment<'_, O>) -> bool,
 ) -> anyhow::Result<Summary> {
-    Ok(opened.walk(settings).alone(out, go_on))
+    Ok(opened.walk(settings, None).alone(out, go_on))
 }
 
-/// The same on so many threads. `go_on` is asked with bytes read, and bytes in all.
+/// The same on so many threads. What cannot be read twice goes into the `spool`, if one is given. `go_on` is asked with bytes
+/// read, and bytes in all.
 pub(super) fn walk_on<O: Output>(
     threads: usize,
     opened: Opened,
     settings: Settings,
+    spool: Option<&mut Spool>,
     out: O,
     mut go_on: impl FnMut(u64, Option<u64>) -> bool,
 ) -> Summary {
-    let walk = opened.walk(settings);
+    let walk = opened.walk(settings, spool);
     if threads > 1 { walk.threaded(out, go_on) } else { walk.alone(out, |moment| go_on(moment.read, moment.total)) }
 }

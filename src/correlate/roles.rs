@@ -213,7 +213,8 @@ impl Roles {
 
     /// Whether `a` only passes requests on to `b`.
     pub(super) fn relays(&self, a: Addr, b: Addr) -> bool {
-        self.hops.get(&(a, b)).is_some_and(Hop::is_relay) && !self.is_chance(a, b)
+        // What the user calls a gateway is one, even where it passes the client's words on as they are.
+        !self.is_named(a) && self.hops.get(&(a, b)).is_some_and(Hop::is_relay) && !self.is_chance(a, b)
     }
 
     /// Whether a connection with these ends may have been opened by the host of `gateway`.

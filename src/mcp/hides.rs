@@ -5,6 +5,11 @@
 use super::json::{Json, Read, Value};
 use super::jsonrpc;
 
+/// Whether a call's text reports a failure: what a reader of evidence must be able to see.
+pub fn reports_failure(text: &[u8]) -> bool {
+    failure(text).is_some()
+}
+
 /// The failure, as a short word that is safe to show.
 pub(super) fn failure(text: &[u8]) -> Option<String> {
     let text = text.trim_ascii();

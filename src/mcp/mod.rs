@@ -28,5 +28,6 @@ pub use exchange::{
     Answer, Answered, Ask, AskKind, Asked, Conduit, ConduitKind, Declared, Exchange, List, ListKind, Outcome, Peers, Request, Response,
     Resumable, RpcId, Seen,
 };
+pub use hides::reports_failure;
 pub use observer::{Listening, Observer};
 pub use session::Joiner;

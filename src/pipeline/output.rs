@@ -19,3 +19,26 @@ pub trait Output {
         false
     }
 }
+
+/// Lent for one run.
+impl<O: Output> Output for &mut O {
+    fn pair(&mut self, judged: Judged) {
+        (**self).pair(judged);
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        (**self).loss(loss);
+    }
+
+    fn finding(&mut self, finding: Finding) {
+        (**self).finding(finding);
+    }
+
+    fn exchange(&mut self, leg: Leg) {
+        (**self).exchange(leg);
+    }
+
+    fn wants_exchanges(&self) -> bool {
+        (**self).wants_exchanges()
+    }
+}

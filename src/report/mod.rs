@@ -1,11 +1,21 @@
 //! Judged pairs, findings, exchanges and losses come in; bytes for a person or a script go out, one file a form. It refuses to know
 //! where they go: files, terminals and exit codes are the command line's.
 
+pub mod compare;
+mod digest;
+pub mod evidence;
+mod html;
 mod json;
+mod junit;
+mod ladder;
+mod markdown;
 mod ndjson;
 mod record;
+mod sarif;
 mod sink;
 mod text;
+mod view;
+mod whole;
 
 #[cfg(test)]
 mod fixtures;
@@ -16,6 +26,7 @@ pub use json::Json;
 pub use ndjson::Ndjson;
 pub use text::{Lines, Live, Text};
 pub(crate) use text::{page, say, words};
+pub use whole::{Form, Whole};
 
 use text::explain;
 

@@ -83,3 +83,29 @@ pub fn venv(packages: &[&str]) -> std::path::PathBuf {
     run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
     folder.join("bin/python")
 }
+
+/// Credentials, cookies, session ids, query values and token endpoints' bodies, as they stand in a capture's bytes.
+pub fn secrets(path: &str) -> std::collections::BTreeSet<String> {
+    let script = r#"
+import re, sys
+data = open(sys.argv[1], 'rb').read()
+found = set()
+for name in (rb'authorization', rb'x-litellm-api-key', rb'x-api-key', rb'x-mcp-auth', rb'cookie', rb'set-cookie', rb'mcp-session-id', rb'last-event-id'):
+    for m in re.finditer(rb'(?i)\r\n' + name + rb': *([^\r\n]{6,})', data):
+        value = m.group(1)
+        found.add(value)
+        found.update(part for part in value.split() if len(part) >= 12)
+for m in re.finditer(rb'(?:GET|POST|DELETE) [^ \r\n]*\?([^ \r\n]+) HTTP/1', data):
+    for pair in m.group(1).split(b'&'):
+        value = pair.partition(b'=')[2]
+        if len(value) >= 6: found.add(value)
+for m in re.finditer(rb'(?:client_secret|access_token|refresh_token|client_assertion|code_verifier)["=: ]+([A-Za-z0-9._~+/-]{8,})', data):
+    found.add(m.group(1))
+for value in sorted(found):
+    try: print(value.decode('ascii'))
+    except UnicodeDecodeError: pass
+"#;
+    let out = Command::new("python3").args(["-c", script, path]).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("python3 runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).lines().filter(|line| *line != "Bearer").map(str::to_owned).collect()
+}

@@ -4,6 +4,8 @@
 //! case a 401 becomes an empty list       begins a conversation; each line takes 10 ms
 //! C1 > tools/list                         C: client to gateway; W, D, T, A: gateway to an upstream; the number names the connection
 //! W1 > initialize | auth abc              headers after a bar: `auth X`, `jwt {claims}`, `path /p`, `Name: value`, parted by `;`
+//! W1 > tools/list | id 1                  with this id, as a gateway sends it that passes on the client's words
+//! C1 > tools/list | bodyless              the body is not captured
 //! W1 < 401 | WWW-Authenticate: Bearer     an answer; the body after another bar: `tools a b`, `prompts`, `result {..}`,
 //! C1 < 200 || tools                       `error -32601 no`, `json {..}`, `html`, `none`; the head `sse` makes events of it
 //! C1 fin | W1 rst | W1 sfin | W1 srst     the opener, or the server, closes or resets
@@ -154,10 +156,12 @@ impl Maker {
     fn ask(&mut self, name: &str, what: &str) {
         let [method, heads, params] = parts(what);
         let mut path = if name.starts_with('C') { "/mcp/weather" } else { "/mcp" }.to_owned();
-        let mut lines = String::new();
+        let (mut lines, mut bodyless) = (String::new(), false);
         for head in heads.split(';').map(str::trim).filter(|head| !head.is_empty()) {
             match head.split_once(' ') {
                 Some(("path", to)) => path = to.to_owned(),
+                Some(("id", given)) => self.talks.get_mut(name).expect("open").id = given.parse::<u64>().expect("a number") - 1,
+                None if head == "bodyless" => bodyless = true,
                 _ => lines += &header(head),
             }
         }
@@ -181,7 +185,13 @@ impl Maker {
         let params = if params.is_empty() { String::new() } else { format!(r#","params":{params}"#) };
         let body = format!(r#"{{"jsonrpc":"2.0"{id},"method":"{method}"{params}}}"#);
         let kind = "Content-Type: application/json\r\nAccept: application/json, text/event-stream";
-        self.say(name, 0, &format!("POST {path} HTTP/1.1\r\nHost: h\r\n{kind}\r\n{lines}Content-Length: {}\r\n\r\n{body}", body.len()));
+        let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\n{kind}\r\n{lines}Content-Length: {}\r\n\r\n", body.len());
+        if bodyless {
+            self.say(name, 0, &head);
+            self.talks.get_mut(name).expect("open").lost = true;
+            return self.say(name, 0, &body);
+        }
+        self.say(name, 0, &(head + &body));
     }
 
     fn answer(&mut self, name: &str, what: &str) {

@@ -101,7 +101,7 @@ fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
     }
 }
 
-fn why(link: &Link) -> String {
+pub(in crate::report) fn why(link: &Link) -> String {
     // What holds of every link that is thinkable at all has no weight.
     let said = |mark: &Mark| if mark.weight == 0.0 { mark.word.to_owned() } else { format!("{} {:+.1}", mark.word, mark.weight) };
     let all = |marks: &[Mark]| marks.iter().map(said).collect::<Vec<_>>().join(", ");
@@ -109,7 +109,7 @@ fn why(link: &Link) -> String {
     format!("visit {}, score {:.3}: {}{against} (nats)", link.group + 1, link.score, all(&link.because))
 }
 
-fn rival(rival: Option<&Rival>, files: &[String]) -> String {
+pub(in crate::report) fn rival(rival: Option<&Rival>, files: &[String]) -> String {
     let Some(Rival { down, margin }) = rival else { return "No other client request comes into question.".to_owned() };
     let odds = margin.exp();
     let odds = if odds < 1e6 { format!("{odds:.0} to 1") } else { "over a million to one".to_owned() };

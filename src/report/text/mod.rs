@@ -5,10 +5,10 @@ pub(super) mod explain;
 mod finding;
 mod lines;
 mod live;
-mod overview;
+pub(super) mod overview;
 pub(crate) mod page;
 pub(crate) mod say;
-mod story;
+pub(super) mod story;
 pub(crate) mod words;
 
 pub use lines::Lines;

@@ -172,7 +172,7 @@ pub(super) fn conclusion<'a>(page: &mut Page, summary: &Summary, sample: impl Fn
 }
 
 /// A sentence made to stand after a number.
-fn lower(sentence: &str) -> String {
+pub(in crate::report) fn lower(sentence: &str) -> String {
     let sentence = sentence.trim().trim_end_matches('.');
     let mut letters = sentence.chars();
     // An abbreviation keeps its capitals.
@@ -187,7 +187,7 @@ const MOST_FILES: usize = 8;
 const MOST_LOSSES: usize = 10;
 
 /// Counters that stand for something the witness could not see.
-const LOSSES: &[Count] = &[
+pub(in crate::report) const LOSSES: &[Count] = &[
     Count::UnknownLink,
     Count::BadPacket,
     Count::CutPackets,

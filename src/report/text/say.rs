@@ -13,7 +13,7 @@ pub(crate) fn day(ts: Ts) -> String {
 }
 
 /// From one time to another, naming the day once where it is the same.
-pub(super) fn from_to(first: Ts, last: Ts) -> String {
+pub(in crate::report) fn from_to(first: Ts, last: Ts) -> String {
     if first == last {
         return format!("{} {} UTC", day(first), clock(first));
     }
@@ -51,7 +51,7 @@ pub(crate) fn many(n: u64, thing: &str) -> String {
 }
 
 /// `frames 4–24`, `frame 7`.
-pub(super) fn frames(frames: [u64; 2]) -> String {
+pub(in crate::report) fn frames(frames: [u64; 2]) -> String {
     let [first, last] = frames;
     if first == last { format!("frame {first}") } else { format!("frames {first}–{last}") }
 }

@@ -138,7 +138,7 @@ fn sound_group(legs: &[&Link], files: &[String], steps: &mut Vec<Step>) {
 }
 
 /// By sight alone: the verdict knows better whether it mattered.
-fn looks_failed(leg: &Leg) -> bool {
+pub(in crate::report) fn looks_failed(leg: &Leg) -> bool {
     if matches!(leg.asked, Asked::Stream | Asked::EndSession) {
         return false;
     }
@@ -160,7 +160,7 @@ fn lacking(judged: &Judged) -> String {
 }
 
 /// `a, b and 3 more`.
-pub(super) fn addresses(all: &[Addr]) -> String {
+pub(in crate::report) fn addresses(all: &[Addr]) -> String {
     let shown: Vec<String> = all.iter().take(MOST_VISITS).map(Addr::to_string).collect();
     let more = all.len().saturating_sub(shown.len());
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
@@ -176,7 +176,7 @@ fn named(leg: &Leg) -> String {
 }
 
 /// ` · frames 4–24 of b.pcap`, to go on after what was seen there.
-pub(super) fn where_seen(leg: &Leg, files: &[String]) -> String {
+pub(in crate::report) fn where_seen(leg: &Leg, files: &[String]) -> String {
     let Some(range) = frames_of(leg) else { return String::new() };
     let file = files.get(usize::from(leg.start().file)).filter(|_| files.len() > 1);
     format!(" · {}{}", frames(range), file.map(|name| format!(" of {name}")).unwrap_or_default())
