@@ -245,6 +245,7 @@ fn what_comes_from_traffic_cannot_speak_to_the_terminal() {
 }
 
 /// Frames of a recording, sent at their own pace on an interface that leads nowhere.
+#[cfg(feature = "live")]
 const SEND: &str = r#"
 import socket, struct, sys, time
 data = open(sys.argv[1], 'rb').read()
@@ -261,8 +262,10 @@ while at + 16 <= len(data):
 "#;
 
 /// A network namespace of our own, gone with this.
+#[cfg(feature = "live")]
 struct Namespace(String);
 
+#[cfg(feature = "live")]
 impl Namespace {
     fn new() -> Option<Namespace> {
         let name = format!("gww{}", std::process::id());
@@ -281,6 +284,7 @@ impl Namespace {
     }
 }
 
+#[cfg(feature = "live")]
 impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "del", &self.0]).stderr(Stdio::null()).status();
