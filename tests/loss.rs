@@ -41,7 +41,8 @@ fn lost_packets_make_no_false_flag_and_nothing_healthy() {
             for pair in pairs(name, &write(head, &kept)) {
                 let Some(was) = whole.get(&key(&pair)) else { continue };
                 compared += 1;
-                let claims = matches!(pair["verdict"].as_str(), Some("swallowed" | "partial" | "stalled" | "healthy" | "empty" | "unexplained"));
+                let claims =
+                    matches!(pair["verdict"].as_str(), Some("swallowed" | "partial" | "stalled" | "healthy" | "empty" | "unexplained"));
                 assert!(!claims || pair["verdict"] == was["verdict"], "{name} without every {every}th packet:\n{pair:#}\nwas {was:#}");
             }
         }
