@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use boon::{Compiler, Schemas};
-use common::{captures, command, file, gatewitness, need_all, secrets};
+use common::{captures, command, file, gatewitness, need_all, scenario, secrets};
 use serde_json::Value;
 
 /// The command line of a capture: itself and its key log.
@@ -60,6 +60,27 @@ fn junit_is_read_back_and_fails_what_the_exit_code_fails() {
             assert_eq!(read.failures > 0, out.status.code() == Some(1), "{name} {options:?}");
         }
     }
+}
+
+#[test]
+fn what_no_pair_is_certain_of_fails_nothing() {
+    let cases = scenario::read(include_str!("family/7-doubt.txt"));
+    let doubt = cases.iter().find(|case| case.name.starts_with("two requests, one visit that failed")).expect("the case");
+    let capture = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(capture.path(), &doubt.capture).expect("it is written");
+    let run = |format: &str| {
+        let out = command(&["replay", "--gateway", scenario::GATEWAY, "--format", format]).arg(capture.path()).output();
+        let out = out.expect("the binary runs");
+        (out.status.code(), String::from_utf8(out.stdout).expect("a report is UTF-8"))
+    };
+    let (code, lines) = run("ndjson");
+    let finding = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")).find(|record| record["record"] == "finding");
+    assert_eq!((finding.expect("a finding")["at_least"].as_u64(), code), (Some(0), Some(0)), "{lines}");
+    let (_, junit) = run("junit");
+    assert_eq!(quick_junit::Report::deserialize_from_str(&junit).expect("JUnit XML").failures, 0, "{junit}");
+    let sarif: Value = serde_json::from_str(&run("sarif").1).expect("SARIF is JSON");
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!((&result["kind"], &result["level"]), (&"open".into(), &"none".into()), "{result}");
 }
 
 #[test]
