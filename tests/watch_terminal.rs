@@ -2,9 +2,16 @@
 
 mod common;
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// A tmux server of our own with one window, gone with this.
 struct Tmux {
@@ -137,6 +144,46 @@ fn signals_put_the_terminal_back() {
     }
 }
 
+/// No shell in between, and no session whose terminal it is: nobody sends it SIGHUP.
+#[test]
+fn it_ends_with_its_terminal() {
+    for words in [&["captures/p05-fanout-partial.pcap"][..], &["captures/p04-concurrent-24.pcap", "--speed", "0.1x"]] {
+        let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal"));
+        unlockpt(&terminal).expect("it opens");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().unwrap();
+        let end = File::options().read(true).write(true).custom_flags(OFlags::NOCTTY.bits() as i32).open(name).expect("its other end");
+        tcsetwinsize(&end, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).expect("a size");
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_gatewitness"))
+            .arg("watch")
+            .args(words)
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(end.try_clone().unwrap())
+            .stdout(end)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut screen = Vec::<u8>::new();
+        let mut part = [0; 4096];
+        while !screen.windows(8).any(|bytes| bytes == b"Overview") {
+            let read = terminal.read(&mut part).expect("it draws");
+            screen.extend(&part[..read]);
+        }
+        drop(terminal);
+        let begun = Instant::now();
+        let ended = loop {
+            match tool.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if begun.elapsed() > Duration::from_secs(10) => break None,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let _ = tool.kill();
+        assert!(ended.is_some_and(|status| matches!(status.code(), Some(0 | 1))), "{words:?}: {ended:?}");
+        eprintln!("{words:?}: over {:?} after its terminal", begun.elapsed());
+    }
+}
+
 #[test]
 fn stopped_and_brought_back() {
     let line = format!("bash -ic '{} watch captures/p05-fanout-partial.pcap; echo STOPPED; fg'", env!("CARGO_BIN_EXE_gatewitness"));
@@ -221,8 +268,9 @@ impl Namespace {
         let name = format!("gww{}", std::process::id());
         let ip = |words: &[&str]| Command::new("ip").args(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         let made = ip(&["netns", "add", &name])
-            && ip(&["-n", &name, "link", "add", "gw0", "type", "dummy"])
-            && ip(&["-n", &name, "link", "set", "gw0", "mtu", "9000", "up"]);
+            && ip(&["-n", &name, "link", "add", "gw0", "mtu", "9000", "type", "veth", "peer", "name", "gw1", "mtu", "9000"])
+            && ip(&["-n", &name, "link", "set", "gw1", "up"])
+            && ip(&["-n", &name, "link", "set", "gw0", "up"]);
         let namespace = Namespace(name);
         if made {
             return Some(namespace);

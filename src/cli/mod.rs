@@ -12,6 +12,7 @@ mod doctor;
 mod evidence;
 mod exchanges;
 mod exit;
+mod hangup;
 mod key;
 mod keylogs;
 #[cfg(feature = "live")]

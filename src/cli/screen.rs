@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
+use super::hangup::{self, Bell, GRACE};
 use crate::report::explained;
 use crate::verdict::Judged;
 use crate::watch::{self, Effect, Post, State, Theme};
@@ -42,26 +44,57 @@ pub(super) fn theme(plain: bool, ascii: bool) -> Theme {
 }
 
 /// The screen's thread.
-pub(super) struct Drawing(thread::JoinHandle<anyhow::Result<()>>);
+pub(super) struct Drawing {
+    thread: Option<thread::JoinHandle<anyhow::Result<()>>>,
+    /// Rings when the thread ends or is given up.
+    over: Receiver<()>,
+    post: Arc<Post>,
+}
 
 /// Starts it.
 pub(super) fn spawn(post: &Arc<Post>, state: State, mouse: bool) -> anyhow::Result<Drawing> {
-    let post = Arc::clone(post);
-    let thread = thread::Builder::new().name("screen".to_owned()).spawn(move || run(&post, state, mouse));
-    Ok(Drawing(thread.context("no thread for the screen")?))
+    let (bell, over) = channel();
+    let signals = Signals::listen()?;
+    hangup::look(post, &signals.end, Bell(bell.clone()))?;
+    let seen = Arc::clone(post);
+    let drawing = move || {
+        let _bell = Bell(bell);
+        run(&seen, &signals, state, mouse)
+    };
+    let thread = thread::Builder::new().name("screen".to_owned()).spawn(drawing).context("no thread for the screen")?;
+    Ok(Drawing { thread: Some(thread), over, post: Arc::clone(post) })
 }
 
 impl Drawing {
     /// The run has told all; the user looks on for as long as they like.
-    pub(super) fn wait(self, post: &Post) -> anyhow::Result<()> {
-        post.told();
-        self.0.join().unwrap_or_else(|_| bail!("the screen failed"))
+    pub(super) fn wait(mut self) -> anyhow::Result<()> {
+        self.over()
+    }
+
+    fn over(&mut self) -> anyhow::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.post.told();
+        let _ = self.over.recv();
+        if self.post.given_up() {
+            // It hangs in its terminal: what can be put back is, without it.
+            leave();
+            return Ok(());
+        }
+        thread.join().unwrap_or_else(|_| bail!("the screen failed"))
+    }
+}
+
+/// A run that fails leaves the terminal before it says why.
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        self.post.close();
+        let _ = self.over();
     }
 }
 
 /// Draws and listens until the user leaves, a signal says so, or the run fails; then gives the run some time to end in order.
-fn run(post: &Post, state: State, mouse: bool) -> anyhow::Result<()> {
-    let drawn = listen(post, state, mouse);
+fn run(post: &Post, signals: &Signals, state: State, mouse: bool) -> anyhow::Result<()> {
+    let drawn = listen(post, signals, state, mouse);
     // The run may hang on a pipe that brings nothing: nobody can wake it there.
     let begun = Instant::now();
     while !post.ended() && begun.elapsed() < GRACE {
@@ -74,9 +107,8 @@ fn run(post: &Post, state: State, mouse: bool) -> anyhow::Result<()> {
 }
 
 /// Whether something was found.
-fn listen(post: &Post, mut state: State, mouse: bool) -> anyhow::Result<bool> {
+fn listen(post: &Post, signals: &Signals, mut state: State, mouse: bool) -> anyhow::Result<bool> {
     let _gone = Close(post);
-    let signals = Signals::listen()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))?;
     let _entered = Entered::enter(mouse)?;
     let size = terminal.size()?;
@@ -218,7 +250,7 @@ impl Signals {
 }
 
 /// Whoever goes first tells the other.
-pub(super) struct Close<'a>(pub(super) &'a Post);
+struct Close<'a>(&'a Post);
 
 impl Drop for Close<'_> {
     fn drop(&mut self) {
@@ -229,6 +261,4 @@ impl Drop for Close<'_> {
 /// Frames are drawn so often while something changes; keys are answered at once.
 const FRAME: Duration = Duration::from_millis(100);
 const LEAST: Duration = Duration::from_millis(5);
-/// How long a run may take to end once nobody looks any more.
-const GRACE: Duration = Duration::from_secs(2);
 const BUFFER: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use super::config::Config;
 use super::exit::{Exit, Rule, Seen};
 use super::replay::{Judged, Judging};
 use super::run::Settings;
-use super::screen::{self, Close};
+use super::screen;
 use super::{args, key, wiring};
 use crate::base::{Limits, Ts};
 use crate::correlate::Leg;
@@ -101,8 +101,6 @@ fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready)
     let run = Run { source: names.join(", "), speed: speed.to_string(), ..Run::default() };
     let post = Arc::new(Post::default());
     let drawing = screen::spawn(&post, State::new(theme, keys, opened.files()), mouse)?;
-    // A failure here must not leave the screen waiting.
-    let _close = Close(&post);
     let seen = Seen::default();
     let mut board = Board::new(&settings.limits);
     let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
@@ -120,7 +118,7 @@ fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready)
     summary.captures = names;
     let exit = rule.exit(&seen, &summary);
     post.leave(board.snapshot(summary, Run { ended: true, ..run }, (0, 0)));
-    drawing.wait(&post)?;
+    drawing.wait()?;
     Ok(exit)
 }
 
@@ -136,7 +134,6 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     let run = Run { live: true, source: said, notes: vec![privilege], ..Run::default() };
     let post = Arc::new(Post::default());
     let drawing = screen::spawn(&post, State::new(theme, keys, Vec::new()), mouse)?;
-    let close = Close(&post);
     let seen = Seen::default();
     let mut board = Board::new(&limits);
     let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
@@ -157,8 +154,7 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     summary.captures = feed.names().to_vec();
     let exit = rule.exit(&seen, &summary);
     post.leave(board.snapshot(summary, Run { ended: true, ..run }, (0, 0)));
-    drawing.wait(&post)?;
-    drop(close);
+    drawing.wait()?;
     super::live::say(&tally);
     Ok(exit)
 }

@@ -14,7 +14,7 @@ use crate::mcp::{Conduit, ConduitKind};
 
 impl Correlator {
     /// Closes the pair of a request with what it got.
-    pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, others: Vec<Other>) -> Option<Pair> {
+    pub(super) fn pair(&mut self, key: Key, links: Vec<Placed>, mut others: Vec<Other>) -> Option<Pair> {
         let down = Arc::new(self.legs.get(&key.1)?.clone());
         let request = self.requests.get(&key)?.clone();
         for visit in self.requests.visits(&key) {
@@ -23,6 +23,12 @@ impl Correlator {
         self.requests.remove(&key, &down);
         self.due.remove(&key);
         let rival = self.rival(&links);
+        self.remember(&links);
+        others.extend(self.remembered(&key, &links));
+        let lossy = self.lossy(&down);
+        if lossy {
+            others.extend(links.iter().filter_map(|placed| self.strays(placed)));
+        }
         let mut groups: Vec<(Stamp, Placed)> =
             links.into_iter().filter_map(|placed| Some((self.visits.open.get(&placed.visit)?.start, placed))).collect();
         groups.sort_by_key(|(start, placed)| (*start, placed.visit));
@@ -66,7 +72,48 @@ impl Correlator {
             self.legs.remove(&request.id);
         }
         let element = request.element;
-        Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, at_end: self.last })
+        Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, lossy, at_end: self.last })
+    }
+
+    /// Whether packets were lost while a request went on.
+    fn lossy(&self, down: &Leg) -> bool {
+        let (from, until) = (down.start().ts, down.done.map_or(Ts::MAX, |done| done.last.ts));
+        self.lost.range(..=(until, ExId::LAST)).any(|(_, last)| *last >= from)
+    }
+
+    /// Where packets were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
+    fn strays(&self, placed: &Placed) -> Option<Other> {
+        let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word);
+        let doubted = |mark: &Mark| mark.weight < -1.0 && !mark.is_time();
+        let stray = !placed.marks.iter().any(tied) || placed.marks.iter().any(doubted);
+        let visit = self.visits.open.get(&placed.visit).filter(|_| stray)?;
+        Some(Other { share: STRAY, visit: visit.id.0, legs: Vec::new(), conduit: None, instead: visit.legs.clone() })
+    }
+
+    /// What goes to one request and may have been another's: the other's pair has to be judged with that in mind.
+    fn remember(&mut self, links: &[Placed]) {
+        for placed in links {
+            let Some(visit) = self.visits.open.get(&placed.visit) else { continue };
+            let open = placed.elsewhere.iter().filter(|(key, _)| self.requests.get(key).is_some());
+            for (key, share) in open {
+                let legs = legs_of(visit, &self.legs).into_iter().cloned().map(Arc::new).collect();
+                let other = Other { share: *share, visit: visit.id.0, legs, conduit: visit.conduit.clone(), instead: Vec::new() };
+                let known = self.missed_out.entry(*key).or_default();
+                if known.len() < REMEMBERED {
+                    known.push(((visit.server, visit.voice), other));
+                }
+            }
+        }
+    }
+
+    /// What went to others and may have been this one's, instead of what it got of that kind.
+    fn remembered(&mut self, key: &Key, links: &[Placed]) -> Vec<Other> {
+        let known = self.missed_out.remove(key).unwrap_or_default();
+        let instead = |kind: (Addr, u64)| {
+            let own = links.iter().filter_map(|placed| self.visits.open.get(&placed.visit));
+            own.filter(|visit| (visit.server, visit.voice) == kind).flat_map(|visit| visit.legs.iter().copied()).collect()
+        };
+        known.into_iter().map(|(kind, other)| Other { instead: instead(kind), ..other }).collect()
     }
 
     /// The runner-up of the link that is the least sure.
@@ -121,7 +168,13 @@ fn because(placed: &Placed) -> Vec<Mark> {
     because
 }
 
+/// Marks by which a visit is its request's whatever else was lost.
+const TIES: [&str; 5] = ["names", "content", "arguments", "trace", "token"];
+/// How likely it is that a visit without them is another's where packets were lost: enough to be in doubt.
+const STRAY: f64 = 0.5;
 /// Links surer than this teach.
 const SURE: f64 = 0.95;
+/// Visits of others' that one request's pair is judged with in mind.
+const REMEMBERED: usize = 8;
 /// Links likelier than this tell how long things take.
 const LIKELY: f64 = 0.5;

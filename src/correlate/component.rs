@@ -69,7 +69,9 @@ impl Correlator {
             },
         };
         if !solved && let Some(request) = self.requests.get_mut(&key) {
-            request.look_at = self.now + AGAIN;
+            // The longer it waits, the less often.
+            let waited = request.end.map_or(0, |end| self.now.since(end.ts));
+            request.look_at = self.now + AGAIN.max(waited);
         }
     }
 
@@ -127,9 +129,16 @@ impl Correlator {
         }
         // The others' own visits keep them from taking this one's.
         for other in component.requests.iter().take(CROWD) {
-            component.visits.extend(self.visits_of(other).into_iter().take(CROWD));
+            component.visits.extend(self.visits_of(other).into_iter().filter(|id| self.fits(other, *id)).take(OWN));
         }
         Ok(component)
+    }
+
+    /// Whether a request is among the likeliest to have caused a visit.
+    fn fits(&self, key: &Key, id: VisitId) -> bool {
+        let edges = self.edges(id);
+        let best = edges.iter().map(|edge| edge.weight).fold(f64::NEG_INFINITY, f64::max);
+        edges.iter().any(|edge| edge.key == *key && edge.weight > best - CLOSE)
     }
 
     /// Whether all that this request caused has been seen, or would have been.
@@ -142,6 +151,10 @@ impl Correlator {
 
 /// When a request is looked at again whose pairing may become plainer, nanoseconds of packet time.
 const AGAIN: i64 = 100_000_000;
+/// Visits of a neighbour's that are looked at.
+const OWN: usize = 8;
+/// How much worse than the best a neighbour may fit a visit that keeps it from others, nats.
+const CLOSE: f64 = 3.0;
 /// Requests that are looked at before a pair is closed on its own.
 const FEW: usize = 16;
 /// Requests solved together at most; more are cut into parts.

@@ -30,7 +30,8 @@ use std::sync::Arc;
 pub use leg::Leg;
 pub use pair::{Gateway, Link, Mark, Other, Pair, Rival};
 
-use crate::base::{Addr, ExId, Limits, Ts};
+use crate::base::{Addr, Cause, ExId, Gap, Limits, Ts};
+use crate::http::End;
 use crate::mcp::{AskKind, Asked, Conduit, ConduitKind, Exchange, Seen};
 use evidence::Learned;
 use request::{Request, left};
@@ -62,11 +63,15 @@ pub struct Correlator {
     tunnels: BTreeMap<ExId, Arc<Conduit>>,
     /// Exchanges upstream of which so much was lost that nobody can say what they were, by the time of what was seen.
     blind: BTreeMap<(Ts, ExId), Arc<Conduit>>,
+    /// When packets were lost: from when the exchange that shows it was last whole, until that showed.
+    lost: BTreeMap<(Ts, ExId), Ts>,
     learned: Learned,
     /// Requests that ended and whose pair is due.
     due: BTreeSet<Key>,
     /// Requests that wait for the end of another before their pairs can be told.
     waiters: BTreeMap<Key, BTreeSet<Key>>,
+    /// What went to other requests and may have been each one's.
+    missed_out: BTreeMap<Key, Vec<((Addr, u64), Other)>>,
     /// Visits that are new, or of which more is known than when their candidates were sought.
     stale: BTreeSet<VisitId>,
     /// Requests that may have caused each visit.
@@ -98,9 +103,11 @@ impl Correlator {
             starts: BTreeSet::new(),
             tunnels: BTreeMap::new(),
             blind: BTreeMap::new(),
+            lost: BTreeMap::new(),
             learned: Learned::default(),
             due: BTreeSet::new(),
             waiters: BTreeMap::new(),
+            missed_out: BTreeMap::new(),
             stale: BTreeSet::new(),
             parents_of: BTreeMap::new(),
             epoch: 0,
@@ -115,6 +122,9 @@ impl Correlator {
 
     /// Something was seen. Pairs that are now beyond change go to `out`.
     pub fn push(&mut self, seen: Seen, out: &mut Vec<Pair>) {
+        if let Some((id, at)) = lost(&seen) {
+            self.lost(id, at);
+        }
         match seen {
             Seen::Asked(exchange) => self.asked(*exchange),
             Seen::Answering(id, response) => {
@@ -231,6 +241,17 @@ impl Correlator {
         }
     }
 
+    /// An exchange shows that packets were lost, at any time since it began.
+    fn lost(&mut self, id: ExId, at: Option<Ts>) {
+        let start = self.legs.get(&id).map(|leg| leg.start().ts);
+        let Some(until) = at.or(start) else { return };
+        let last = self.lost.entry((start.map_or(until, |start| start.min(until)), id)).or_insert(until);
+        *last = until.max(*last);
+        if self.lost.len() > BLIND {
+            self.lost.pop_first();
+        }
+    }
+
     /// An answer to a request that was not seen.
     fn blind_spot(&mut self, id: ExId) {
         let Some(leg) = self.legs.get(&id) else { return };
@@ -243,6 +264,7 @@ impl Correlator {
     }
 
     fn blind_to(&mut self, conduit: Arc<Conduit>) {
+        self.lost.insert((conduit.start.ts, conduit.id), conduit.last.ts);
         self.blind.insert((conduit.start.ts, conduit.id), conduit);
         if self.blind.len() > BLIND {
             self.blind.pop_first();
@@ -448,6 +470,7 @@ impl Correlator {
             }
         }
         self.blind.retain(|_, spot| spot.last.ts >= horizon - LINGER);
+        self.lost.retain(|_, last| *last >= horizon - LINGER);
         let now = self.now;
         self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
     }
@@ -479,7 +502,24 @@ fn failure(close: crate::tcp::Close) -> bool {
     }
 }
 
-/// Answers to unseen requests remembered.
+/// Whether something that was seen shows that packets of its exchange were lost, and up to when.
+fn lost(seen: &Seen) -> Option<(ExId, Option<Ts>)> {
+    let is_lost = |gap: &Gap| gap.cause == Cause::Lost;
+    match seen {
+        Seen::Asked(exchange) => {
+            let at = exchange.request.as_ref().map(|request| request.last.ts);
+            matches!(&exchange.asked, Asked::Unreadable(gap) if is_lost(gap)).then_some((exchange.id, at))
+        }
+        Seen::Missed(id, gap) => is_lost(gap).then_some((*id, None)),
+        Seen::Done(id, done) => {
+            let gap = if let End::Unseen(gap) = &done.end { Some(gap) } else { done.unread.as_ref() };
+            gap.is_some_and(is_lost).then_some((*id, Some(done.last.ts)))
+        }
+        _ => None,
+    }
+}
+
+/// Answers to unseen requests remembered, and times of loss.
 const BLIND: usize = 4_096;
 /// How often timers are looked at, nanoseconds of packet time.
 const TICK: i64 = 20_000_000;

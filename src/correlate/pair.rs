@@ -25,6 +25,8 @@ pub struct Pair {
     pub rival: Option<Rival>,
     /// Other visits that it could have got instead: the verdict has to hold under all of them.
     pub others: Vec<Other>,
+    /// Packets were lost while it went on: what it caused may not have been seen.
+    pub lossy: bool,
     /// The capture ended before the pair was over, or with it.
     pub at_end: bool,
 }

@@ -36,6 +36,8 @@ pub(super) struct Placed {
     pub only: bool,
     /// The next best, and by how much the whole would be worse.
     pub rival: Option<(Key, f64)>,
+    /// Who else may have caused it, and how likely that is.
+    pub elsewhere: Vec<(Key, f64)>,
 }
 
 /// What each request got, and what it could have got.
@@ -116,7 +118,12 @@ impl Correlator {
             placed.score < PLAIN
                 && visit.and_then(|visit| self.exchanged(visit)).is_some_and(|credential| self.learned.exchanged.is_open(credential))
         };
-        keys.into_iter().any(|key| !waited(key) && solution.placed.get(key).into_iter().flatten().any(open))
+        // A visit without an end may have had one that was lost: its connection's next packet shows that.
+        let open_end = |leg: &Leg| leg.done.is_none() && (leg.asked != Asked::Stream || leg.response.is_none());
+        let endless =
+            |placed: &Placed| self.visits.open.get(&placed.visit).is_some_and(|visit| legs_of(visit, &self.legs).into_iter().any(open_end));
+        let unclear = |placed: &Placed| open(placed) || endless(placed);
+        keys.into_iter().any(|key| !waited(key) && solution.placed.get(key).into_iter().flatten().any(unclear))
     }
 
     /// What speaks for and against each visit of a kind being each request's.
@@ -192,7 +199,10 @@ impl Correlator {
             let score = place.and_then(|place| shares.get(row)?.get(place).copied()).unwrap_or(0.0);
             let marks = place.and_then(|place| Some(std::mem::take(&mut edges.get_mut(row)?.get_mut(place)?.marks))).unwrap_or_default();
             let only = rows.get(row).is_some_and(|row| row.len() == 1);
-            solution.placed.entry(*key).or_default().push(Placed { visit: *id, score, marks, only, rival });
+            let all = rows.get(row).into_iter().flatten().zip(shares.get(row).into_iter().flatten());
+            let others = all.filter(|((other, _), share)| *other != column && **share >= THINKABLE);
+            let elsewhere = others.filter_map(|((other, _), share)| Some((*requests.get(*other)?, *share))).collect();
+            solution.placed.entry(*key).or_default().push(Placed { visit: *id, score, marks, only, rival, elsewhere });
         }
         for (column, key) in requests.iter().enumerate() {
             let others = self.others(column, &visits, &rows, &shares, &given);

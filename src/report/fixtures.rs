@@ -186,6 +186,7 @@ pub(super) fn pair(down: Leg, up: Vec<Link>) -> Pair {
         conduits: Vec::new(),
         rival: None,
         others: Vec::new(),
+        lossy: false,
         at_end: false,
     }
 }

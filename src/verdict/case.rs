@@ -23,6 +23,8 @@ pub(super) struct Case {
     pub overdue: bool,
     /// The capture ended before the answer did.
     pub at_end: bool,
+    /// Packets were lost meanwhile: that nothing was seen says nothing.
+    pub lossy: bool,
     /// A failure that went before on the same route, where nothing good has come since.
     pub earlier: Option<Earlier>,
 }
@@ -81,11 +83,14 @@ impl Case {
     }
 
     /// The facts with other visits in place of some.
-    pub(super) fn with(pair: &Pair, visits: Vec<Group>, stall_after: i64, now: Stamp) -> Case {
+    pub(super) fn with(pair: &Pair, mut visits: Vec<Group>, stall_after: i64, now: Stamp) -> Case {
         let down = &pair.down;
         let until = down.done.map_or(now.ts, |done| done.last.ts);
         let answer = answer_to(down, pair.element);
         let told = told(down, pair.element);
+        if pair.lossy {
+            operations_lost(&mut visits);
+        }
         let declared = matches!(answer, Some(Outcome::Result { declares_failure: true, .. }));
         Case {
             wanted: wanted(down, pair.element),
@@ -97,6 +102,7 @@ impl Case {
                 Some(done) => matches!(done.end, End::Unseen(gap) if gap.cause == Cause::After),
                 None => pair.at_end,
             },
+            lossy: pair.lossy,
             earlier: None,
         }
     }
@@ -151,6 +157,16 @@ pub(super) fn sought(pair: &Pair, now: Stamp) -> Sought<'_> {
         end: down.done.map(|done| done.last),
         left: told(down, pair.element) == Told::Silence { left: true },
         now,
+    }
+}
+
+/// Where packets were lost, a server that was only seen to be greeted may have been asked and have answered.
+fn operations_lost(visits: &mut [Group]) {
+    let known = |visit: &&Group| visit.fit == Fit::Own && !matches!(visit.came, Came::Unknown(_));
+    let asked: Vec<Addr> = visits.iter().filter(known).map(|visit| visit.server).collect();
+    let idle = |visit: &&mut Group| visit.fit != Fit::Own && matches!(visit.came, Came::Nothing | Came::Failed(Failure::Timeout));
+    for visit in visits.iter_mut().filter(idle).filter(|visit| !asked.contains(&visit.server)) {
+        visit.came = Came::Unknown(Reason::Missing);
     }
 }
 
@@ -220,6 +236,10 @@ fn told(down: &Leg, element: usize) -> Told {
     // Whether it gave what was asked for, nobody can say.
     if let Asked::Unreadable(gap) = down.asked {
         return Told::Unknown(of_gap(gap.cause));
+    }
+    // Nor where it may have led.
+    if down.path().is_empty() {
+        return Told::Unknown(Reason::Missing);
     }
     match answer {
         Some(Outcome::Result { list: Some(entries), .. }) if list => return Told::List(entries.items),

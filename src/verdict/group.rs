@@ -172,6 +172,10 @@ pub(super) fn outcome(leg: &Leg, sought: Sought<'_>) -> Came {
     {
         return Came::Failed(of_status(status));
     }
+    // What was asked is not known: whether it came, neither.
+    if leg.request.is_none() {
+        return Came::Unknown(Reason::Missing);
+    }
     let in_time = |at: Stamp| sought.end.is_none_or(|end| at.ts <= end.ts);
     let answer = answer_to(leg, 0);
     let at = leg.answers.iter().map(|answer| answer.at).max();
@@ -180,6 +184,8 @@ pub(super) fn outcome(leg: &Leg, sought: Sought<'_>) -> Came {
         Some(Outcome::Result { .. }) if !at.is_none_or(in_time) && sought.left => Came::Unknown(Reason::ClientLeft),
         Some(_) if !at.is_none_or(in_time) && !sought.left => Came::Failed(Failure::Timeout),
         Some(Outcome::Result { is_error: Some(true), .. }) => Came::Failed(Failure::ToolError),
+        // A result that is no list, to who knows what: it may be a greeting on the way.
+        Some(Outcome::Result { list: None, .. }) if matches!(leg.asked, Asked::Unreadable(_)) => Came::Unknown(Reason::Missing),
         Some(Outcome::Result { list, .. }) => Came::Success(list.as_ref().map(|list| list.items)),
         Some(Outcome::Error { code, .. }) if *code == METHOD_NOT_FOUND && optional(leg) => Came::Lacking,
         Some(Outcome::Error { .. }) => Came::Failed(Failure::RpcError),

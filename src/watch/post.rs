@@ -12,6 +12,7 @@ pub struct Post {
     wanted: AtomicBool,
     left: AtomicBool,
     told: AtomicBool,
+    given_up: AtomicBool,
     slot: Mutex<Option<Arc<Snapshot>>>,
 }
 
@@ -56,5 +57,16 @@ impl Post {
     /// Whether it is.
     pub fn closed(&self) -> bool {
         self.left.load(Ordering::Acquire)
+    }
+
+    /// The screen hangs in its terminal and is not waited for; the run may end.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Whether it is given up.
+    pub fn given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
     }
 }
