@@ -10,7 +10,7 @@ use super::digest::{Digest, Told};
 use super::text::say::many;
 use super::view::{extent, headline, health, versions};
 use crate::pipeline::Summary;
-use crate::verdict::Verdict;
+use crate::verdict::{Finding, Verdict};
 
 /// The whole document. `fails`: which verdicts make a failure of a finding.
 pub(super) fn document(digest: &Digest, summary: &Summary, fails: &[Verdict], allow_declared: bool) -> io::Result<String> {
@@ -18,7 +18,7 @@ pub(super) fn document(digest: &Digest, summary: &Summary, fails: &[Verdict], al
     for told in digest.findings.iter().take(MOST_CASES) {
         suite.add_test_case(case(digest, told, fails, allow_declared));
     }
-    let untold = digest.findings.len().saturating_sub(MOST_CASES);
+    let untold = digest.findings.iter().skip(MOST_CASES).filter(|told| counts(&told.finding, fails, allow_declared)).count();
     if untold > 0 {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_type("more").set_message(format!("{}: --format ndjson lists them all", many(untold as u64, "more finding")));
@@ -60,19 +60,23 @@ fn case(digest: &Digest, told: &Told, fails: &[Verdict], allow_declared: bool) -
     let name = format!("{}: {}{failure}{server} (finding {})", finding.route, finding.verdict, finding.number);
     let text = digest.ladders.get(told.ladder.unwrap_or(usize::MAX)).map(super::ladder::Ladder::text).unwrap_or_default();
     let message = format!("{}; first {}. {}", extent(told), finding.first, finding.advice);
-    let counts = fails.contains(&finding.verdict) && finding.at_least >= 1 && !(allow_declared && finding.declared);
-    let mut case = if counts {
+    let mut case = if counts(finding, fails, allow_declared) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_type(finding.rule).set_message(message).set_description(text);
         TestCase::new(name, status)
     } else {
-        // Seen, and not meant to fail: --fail-on or --allow-declared says so.
+        // Seen, and not meant to fail: --fail-on or --allow-declared says so, or no pair of it is certain.
         let mut case = TestCase::new(name, TestCaseStatus::success());
         case.set_system_out(format!("{message}\n\n{text}"));
         case
     };
     case.set_classname(format!("gatewitness.{}", finding.rule));
     case
+}
+
+/// Whether the exit code counts it as well.
+fn counts(finding: &Finding, fails: &[Verdict], allow_declared: bool) -> bool {
+    fails.contains(&finding.verdict) && finding.at_least >= 1 && !(allow_declared && finding.declared)
 }
 
 /// Routes and methods that were judged and are part of no finding, with their pairs.

@@ -71,10 +71,12 @@ fn result(digest: &Digest, summary: &Summary, told: &Told) -> Value {
         place.insert("physicalLocation".to_owned(), json!({ "artifactLocation": { "uri": uri(name), "index": 0 } }));
     }
     let ladder = told.ladder.and_then(|place| digest.ladders.get(place));
+    // SARIF 2.1.0, 3.27.9: "open" is what there was too little information to decide; its level is "none" (3.27.10).
+    let (kind, level) = if finding.at_least >= 1 { ("fail", level(finding.verdict)) } else { ("open", "none") };
     json!({
         "ruleId": finding.rule,
-        "level": level(finding.verdict),
-        "kind": "fail",
+        "level": level,
+        "kind": kind,
         "message": { "text": text.trim() },
         "locations": [place],
         "occurrenceCount": finding.count.max(finding.at_least).max(1),
