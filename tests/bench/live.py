@@ -87,7 +87,7 @@ def rates():
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             child = run("g", *words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             until(child.stderr, "watching" if kind == "live" else "listening on")
-            sent = subprocess.run(["ip", "netns", "exec", NAMES["c"], "tcpreplay", "-q", f"--mbps={rate}", "--loop=40", "-i", "v0", CAPTURE], capture_output=True, text=True)
+            sent = subprocess.run(["ip", "netns", "exec", NAMES["c"], "tcpreplay", "-q", f"--mbps={rate}", f"--loop={max(1, 20_000_000 // os.path.getsize(CAPTURE))}", "-i", "v0", CAPTURE], capture_output=True, text=True)
             ours = resource.getrusage(resource.RUSAGE_CHILDREN)
             time.sleep(2.5)
             took, said = end(child)
