@@ -54,5 +54,7 @@ pub(super) fn walk_on<O: Output>(
     mut go_on: impl FnMut(u64, Option<u64>) -> bool,
 ) -> Summary {
     let walk = opened.walk(settings, spool);
-    if threads > 1 { walk.threaded(out, go_on) } else { walk.alone(out, |moment| go_on(moment.read, moment.total)) }
+    // What comes through a pipe is told as it comes, and may stop coming: it is not gathered for another thread.
+    let piped = walk.inputs.progress().total().is_none();
+    if threads > 1 && !piped { walk.threaded(out, go_on) } else { walk.alone(out, |moment| go_on(moment.read, moment.total)) }
 }

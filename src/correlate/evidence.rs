@@ -127,6 +127,12 @@ impl Learned {
         route.is_none_or(|route| route.servers.contains_key(&server))
     }
 
+    /// Whether it is known where a request's route leads.
+    pub(super) fn knows(&self, request: &Request, down: &Leg) -> bool {
+        let route = route_mark(down).and_then(|mark| self.routes.get(&(request.gateway, mark)));
+        route.is_some_and(|route| route.requests >= SEVERAL) || !self.named(down).is_empty()
+    }
+
     /// Evidence for `visit` being caused by `request`, strongest first. Containment and reachability are given.
     pub(super) fn weigh(&self, request: &Request, down: &Leg, visit: &Visit, legs: &[&Leg], crowd: &Requests) -> Vec<Mark> {
         let mut marks = Vec::with_capacity(8);
@@ -350,6 +356,8 @@ pub(super) fn legs_of<'a>(visit: &Visit, legs: &'a HashMap<ExId, Leg, Hasher>) -
 const FORBIDDING: f64 = 12.0;
 /// Requests that a route is thought to have sent to a server, and as many elsewhere, before any was seen.
 const PRIOR: f64 = 0.3;
+/// Requests that show where a route leads.
+const SEVERAL: f64 = 3.0;
 /// Entries kept of each learned map.
 const LEARNED: usize = 65_536;
 /// Names of servers kept.

@@ -109,21 +109,23 @@ impl Correlator {
         }
     }
 
-    /// Whether a pairing that is not plain hangs on credentials whose owners further requests may show.
+    /// Whether a pairing that is not plain hangs on what further requests may show: whose calls a credential is used for, where a route
+    /// leads.
     fn may_become_plain(&self, component: &Component, only: Option<Key>, solution: &Solution) -> bool {
         let keys = only.as_slice().iter().chain(component.requests.iter().filter(|_| only.is_none()));
         let waited = |key: &Key| self.requests.get(key).and_then(|request| request.end).is_none_or(|end| self.now.since(end.ts) > PATIENCE);
         let open = |placed: &Placed| {
             let visit = self.visits.open.get(&placed.visit);
-            placed.score < PLAIN
-                && visit.and_then(|visit| self.exchanged(visit)).is_some_and(|credential| self.learned.exchanged.is_open(credential))
+            let credential = visit.and_then(|visit| self.exchanged(visit));
+            credential.is_some_and(|credential| self.learned.exchanged.is_open(credential))
         };
-        // A visit without an end may have had one that was lost: its connection's next packet shows that.
-        let open_end = |leg: &Leg| leg.done.is_none() && (leg.asked != Asked::Stream || leg.response.is_none());
-        let endless =
-            |placed: &Placed| self.visits.open.get(&placed.visit).is_some_and(|visit| legs_of(visit, &self.legs).into_iter().any(open_end));
-        let unclear = |placed: &Placed| open(placed) || endless(placed);
-        keys.into_iter().any(|key| !waited(key) && solution.placed.get(key).into_iter().flatten().any(unclear))
+        let hangs = |key: &Key| {
+            let placed = || solution.placed.get(key).into_iter().flatten();
+            let plain = placed().all(|placed| placed.score >= PLAIN) && (placed().next().is_some() || !solution.others.contains_key(key));
+            let request = self.requests.get(key).zip(self.legs.get(&key.1));
+            !plain && (placed().any(open) || request.is_some_and(|(request, down)| !self.learned.knows(request, down)))
+        };
+        keys.into_iter().any(|key| !waited(key) && hangs(key))
     }
 
     /// What speaks for and against each visit of a kind being each request's.
@@ -338,7 +340,7 @@ const AGAIN: f64 = -1.5;
 /// Weight of coming after another visit in the same session.
 const SESSION: f64 = 5.0;
 /// Weight of a request that caused nothing upstream.
-const LONELY: f64 = 5.0;
+const LONELY: f64 = 8.0;
 /// Requests without anything that are looked after in one component.
 const CONSOLED: usize = 16;
 /// Pairings less likely than this are not thought of.

@@ -261,4 +261,4 @@ fn optional(leg: &Leg) -> bool {
 const METHOD_NOT_FOUND: i64 = -32601;
 
 /// So long a server has to be silent before a client's leaving shows that it never answered, nanoseconds of packet time.
-const PATIENCE: i64 = 5_000_000_000;
+const PATIENCE: i64 = 2_000_000_000;

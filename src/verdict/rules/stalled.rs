@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
           connection, or for as long as --stall-after says; whether or not status 200 and headers had been sent, and whatever \
           keep-alive comments came.",
     guards: &[
-        "a client that leaves, or takes its request back, before anything has failed and before upstream was silent for 5 s: unresolved \
+        "a client that leaves, or takes its request back, before anything has failed and before upstream was silent for 2 s: unresolved \
          (client_left)",
         "an answer that the capture lost or cut: unresolved",
         "a request that was still on its way when the capture ended, within --stall-after: unresolved (cut)",
