@@ -9,6 +9,7 @@ use super::component::Component;
 use super::edges::Edge;
 use super::evidence::legs_of;
 use super::pace::Pace;
+use super::request::ask_of;
 use super::requests::Key;
 use super::visit::VisitId;
 use super::{Correlator, Leg, Mark, Other, Pair};
@@ -144,7 +145,7 @@ impl Correlator {
     fn console(&self, requests: &[Key], kinds: &mut [Kind]) {
         let wants = |column: usize| {
             let leg = requests.get(column).and_then(|key| Some((self.legs.get(&key.1)?, key.2)));
-            leg.is_some_and(|(leg, element)| !is_background(leg, element))
+            leg.is_some_and(|(leg, element)| asks_on(leg, element))
         };
         let idle = |kinds: &[Kind]| -> Vec<usize> {
             let busy: BTreeSet<usize> = kinds.iter().flat_map(|kind| kind.given.iter().flatten().copied()).collect();
@@ -219,7 +220,7 @@ impl Correlator {
         let weight = |(column, key): (usize, &Key)| {
             let own = given.iter().filter(|given| **given == Some(column)).count();
             let nothing = had.get(column).is_none_or(|had| *had <= own);
-            let wants = self.legs.get(&key.1).is_some_and(|leg| !is_background(leg, key.2));
+            let wants = self.legs.get(&key.1).is_some_and(|leg| asks_on(leg, key.2));
             if nothing && wants { -LONELY } else { 0.0 }
         };
         requests.iter().enumerate().map(weight).collect()
@@ -320,6 +321,12 @@ fn weigh(edges: &mut [Edge], pace: Pace, requests: &[Key]) -> Row {
         Some((column, content(edge) + (time - best)))
     });
     row.collect()
+}
+
+/// Whether a gateway has to ask somebody to answer this: not so where a session begins, which many begin by themselves.
+fn asks_on(leg: &Leg, element: usize) -> bool {
+    let begins = ask_of(leg, element).is_some_and(|ask| matches!(ask.method.as_deref(), Some("initialize" | "server/discover")));
+    !begins && !is_background(leg, element)
 }
 
 /// Whether an exchange is judged at all (streams and session ends are not).
