@@ -28,7 +28,6 @@ fn lost_packets_make_no_false_flag_and_nothing_healthy() {
         ("p83-workers-startup", &[7]),
         ("p85-h2-upstream", &[3, 5, 7, 13, 40]),
         ("p86-h2c-downstream", &[7, 13, 40, 100]),
-        ("p88-legacy-sse-upstream", &[13]),
         ("p89-oauth-m2m", &[7, 13]),
     ];
     for (name, every) in cases {
