@@ -21,7 +21,9 @@ fn reason(case: &Case) -> Option<Reason> {
         Told::Silence { left: false } => Some(case.unknown().unwrap_or(Reason::Cut)),
         // The gateway's greeting is its own.
         Told::Success | Told::List(_) if case.wanted == Wanted::Greeting => None,
-        Told::Success | Told::List(_) | Told::Failure { .. } if case.lossy && !case.any_success() && !case.any_failure() => Some(Reason::Missing),
+        Told::Success | Told::List(_) | Told::Failure { .. } if case.lossy && !case.any_success() && !case.any_failure() => {
+            Some(Reason::Missing)
+        }
         // The answer came from an upstream that was seen to give it.
         Told::Success if case.any_success() => None,
         // Entries came from somewhere, but the only upstreams seen had failed.
