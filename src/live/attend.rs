@@ -53,6 +53,9 @@ pub fn attend<O: Output>(
     }
     feed.stop();
     while run.some(&mut merge, true) {}
+    if !merge.ended() {
+        run.leave();
+    }
     run.tally
 }
 
@@ -90,6 +93,19 @@ impl<O: Output> Run<'_, O> {
                 })
                 .is_some()
         })
+    }
+
+    /// There is no time for what is still queued: it is counted as dropped.
+    fn leave(&mut self) {
+        let end = Instant::now() + LAST;
+        while Instant::now() < end
+            && let Some((source, event)) = self.feed.next(PATIENCE)
+        {
+            match event {
+                Event::Packets(batch) => self.other(source, Event::Dropped { kernel: 0, own: batch.len() as u64 }),
+                other => self.other(source, other),
+            }
+        }
     }
 
     fn other(&mut self, source: usize, event: Event) {
