@@ -226,15 +226,9 @@ impl Stream {
 
     fn read(&mut self, conn: &Conn, event: StreamEvent<'_>, desk: &mut Desk, keys: &KeyLog, seen: &mut Vec<Seen>) {
         if let Carries::Tls(..) = self.carries {
-            return self.decrypt(conn, desk, keys, seen, |tls, cx| match event {
-                StreamEvent::Opened => {}
-                StreamEvent::Data { dir, bytes, at } => tls.data(dir, bytes, at, cx),
-                StreamEvent::Gap { dir, gap, at } => tls.gap(dir, gap, at, cx),
-                StreamEvent::Finished { dir, at } => tls.finished(dir, at, cx),
-                StreamEvent::Closed { how, at } => {
-                    if !tls.closed(how, at, cx) && cx.keys.is_complete() {
-                        tls.give_up(cx);
-                    }
+            return self.decrypt(conn, desk, keys, seen, |tls, cx| {
+                if !tls.on_stream(event, cx) && cx.keys.is_complete() {
+                    tls.give_up(cx);
                 }
             });
         }

@@ -68,6 +68,18 @@ impl Connection {
         Connection::default()
     }
 
+    /// The next event of its stream, from the packets. Whether nothing waits for keys that may still come: see [`Connection::closed`].
+    pub fn on_stream(&mut self, event: StreamEvent<'_>, cx: &mut Context<'_>) -> bool {
+        match event {
+            StreamEvent::Opened => {}
+            StreamEvent::Data { dir, bytes, at } => self.data(dir, bytes, at, cx),
+            StreamEvent::Gap { dir, gap, at } => self.gap(dir, gap, at, cx),
+            StreamEvent::Finished { dir, at } => self.finished(dir, at, cx),
+            StreamEvent::Closed { how, at } => return self.closed(how, at, cx),
+        }
+        true
+    }
+
     /// The next bytes of a direction.
     pub fn data(&mut self, dir: Dir, bytes: &[u8], at: Stamp, cx: &mut Context<'_>) {
         if !std::mem::replace(&mut self.counted, true) {

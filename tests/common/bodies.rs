@@ -81,16 +81,8 @@ impl Receiver for Road {
             None => plain(event),
             Some(tls) => {
                 let mut cx = tls::Context { bench: &mut self.bench, keys: &self.log, out: &mut plain };
-                match event {
-                    StreamEvent::Opened => {}
-                    StreamEvent::Data { dir, bytes, at } => tls.data(dir, bytes, at, &mut cx),
-                    StreamEvent::Gap { dir, gap, at } => tls.gap(dir, gap, at, &mut cx),
-                    StreamEvent::Finished { dir, at } => tls.finished(dir, at, &mut cx),
-                    StreamEvent::Closed { how, at } => {
-                        if !tls.closed(how, at, &mut cx) {
-                            tls.give_up(&mut cx);
-                        }
-                    }
+                if !tls.on_stream(event, &mut cx) {
+                    tls.give_up(&mut cx);
                 }
             }
         }

@@ -92,16 +92,8 @@ impl Receiver for Road<'_> {
         };
         let Some(tls) = tls else { return plain(event) };
         let mut cx = tls::Context { bench, keys, out: &mut plain };
-        match event {
-            StreamEvent::Opened => {}
-            StreamEvent::Data { dir, bytes, at } => tls.data(dir, bytes, at, &mut cx),
-            StreamEvent::Gap { dir, gap, at } => tls.gap(dir, gap, at, &mut cx),
-            StreamEvent::Finished { dir, at } => tls.finished(dir, at, &mut cx),
-            StreamEvent::Closed { how, at } => {
-                if !tls.closed(how, at, &mut cx) {
-                    tls.give_up(&mut cx);
-                }
-            }
+        if !tls.on_stream(event, &mut cx) {
+            tls.give_up(&mut cx);
         }
     }
 }
