@@ -169,8 +169,8 @@ impl FindingView {
     }
 }
 
-/// One line that says it all.
-pub(super) fn headline(summary: &Summary) -> String {
+/// What came of a run: flagged verdicts, or that there are none, and what could not be judged.
+pub(super) fn outcomes(summary: &Summary) -> Vec<String> {
     let flagged =
         |verdict: &Verdict| summary.verdicts.get(verdict).filter(|_| verdict.flagged()).map(|n| format!("{} {verdict}", number(*n)));
     let mut told: Vec<String> = Verdict::ALL.iter().filter_map(flagged).collect();
@@ -181,9 +181,13 @@ pub(super) fn headline(summary: &Summary) -> String {
     if unresolved > 0 {
         told.push(format!("{} not judged", number(unresolved)));
     }
-    told.insert(0, many(summary.findings, "finding"));
-    told.push(many(summary.pairs, "pair"));
-    told.join(" · ")
+    told
+}
+
+/// One line that says it all.
+pub(super) fn headline(summary: &Summary) -> String {
+    let ends = (many(summary.findings, "finding"), many(summary.pairs, "pair"));
+    [vec![ends.0], outcomes(summary), vec![ends.1]].concat().join(" · ")
 }
 
 /// How often, by whom, and what is certain of it.

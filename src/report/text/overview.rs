@@ -6,21 +6,12 @@ use super::story::addresses;
 use crate::base::Count;
 use crate::correlate::Gateway;
 use crate::pipeline::Summary;
+use crate::report::view::outcomes;
 use crate::verdict::{Reason, Verdict};
 
 /// One line that says it all.
 pub(super) fn headline(page: &mut Page, summary: &Summary) {
-    let flagged =
-        |verdict: &Verdict| summary.verdicts.get(verdict).filter(|_| verdict.flagged()).map(|n| format!("{} {verdict}", number(*n)));
-    let mut told: Vec<String> = Verdict::ALL.iter().filter_map(flagged).collect();
-    if told.is_empty() && summary.findings == 0 {
-        told.push(if summary.pairs == 0 { "nothing could be judged" } else { "nothing to report" }.to_owned());
-    }
-    let unresolved = summary.verdicts.get(&Verdict::Unresolved).copied().unwrap_or(0);
-    if unresolved > 0 {
-        told.push(format!("{} not judged", number(unresolved)));
-    }
-    let text = format!("{} · {} · {}", many(summary.findings, "finding"), told.join(", "), many(summary.pairs, "pair"));
+    let text = format!("{} · {} · {}", many(summary.findings, "finding"), outcomes(summary).join(", "), many(summary.pairs, "pair"));
     let name = page.strong("gatewitness");
     page.raw(&format!("{name}  {text}"));
 }
