@@ -80,7 +80,7 @@ impl Correlator {
 
     /// Whether packets were lost while a request went on.
     fn lossy(&self, down: &Leg) -> bool {
-        let (from, until) = (down.start().ts, down.done.map_or(Ts::MAX, |done| done.last.ts));
+        let (from, until) = span(down);
         self.lost.range(..=(until, ExId::LAST)).any(|(_, last)| *last >= from)
     }
 
@@ -99,14 +99,19 @@ impl Correlator {
             let Some(visit) = self.visits.open.get(&placed.visit) else { continue };
             let open = placed.elsewhere.iter().filter(|(key, _)| self.requests.get(key).is_some());
             for (key, share) in open {
-                let legs = legs_of(visit, &self.legs).into_iter().cloned().map(Arc::new).collect();
-                let other = Other { share: *share, visit: visit.id.0, legs, conduit: visit.conduit.clone(), instead: Vec::new() };
+                let other = self.other(visit, *share, Vec::new());
                 let known = self.missed_out.entry(*key).or_default();
                 if known.len() < REMEMBERED {
                     known.push(((visit.server, visit.voice), other));
                 }
             }
         }
+    }
+
+    /// A visit that a request could have got, instead of these exchanges.
+    pub(super) fn other(&self, visit: &Visit, share: f64, instead: Vec<ExId>) -> Other {
+        let legs = legs_of(visit, &self.legs).into_iter().cloned().map(Arc::new).collect();
+        Other { share, visit: visit.id.0, legs, conduit: visit.conduit.clone(), instead }
     }
 
     /// What went to others and may have been this one's, instead of what it got of that kind.
@@ -128,7 +133,7 @@ impl Correlator {
 
     /// Connections and answers that could not be read, and that may be what the request caused.
     fn unread(&self, down: &Leg, gateway: Addr, up: &[Link]) -> Vec<Arc<Conduit>> {
-        let (from, until) = (down.start().ts, down.done.map_or(Ts::MAX, |done| done.last.ts));
+        let (from, until) = span(down);
         let tunnels = self.tunnels.values().filter(|tunnel| {
             let during = tunnel.start.ts <= until && (tunnel.close.is_none() || tunnel.last.ts >= from);
             during
@@ -159,6 +164,11 @@ impl Correlator {
         }
         Some(visit)
     }
+}
+
+/// From a request's first byte to its answer's last.
+fn span(down: &Leg) -> (Ts, Ts) {
+    (down.start().ts, down.done.map_or(Ts::MAX, |done| done.last.ts))
 }
 
 /// What speaks for a link.

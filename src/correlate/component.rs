@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Correlator;
+use super::edges::best;
 use super::request::Request;
 use super::requests::Key;
 use super::visit::VisitId;
@@ -137,8 +138,7 @@ impl Correlator {
     /// Whether a request is among the likeliest to have caused a visit.
     fn fits(&self, key: &Key, id: VisitId) -> bool {
         let edges = self.edges(id);
-        let best = edges.iter().map(|edge| edge.weight).fold(f64::NEG_INFINITY, f64::max);
-        edges.iter().any(|edge| edge.key == *key && edge.weight > best - CLOSE)
+        edges.iter().any(|edge| edge.key == *key && edge.weight > best(&edges) - CLOSE)
     }
 
     /// Whether all that this request caused has been seen, or would have been.

@@ -92,7 +92,7 @@ impl Correlator {
         let window = self.requests.range(..(after(visit.start), ExId::default(), 0)).rev().map(|(key, _)| *key);
         let mut near: Vec<Key> = window.filter(|key| self.may(key, visit)).take(NEAREST + 1).collect();
         if near.len() > NEAREST {
-            // Too many to weigh them all: the latest, those before which the gateway usually takes its time, and whoever is told by content.
+            // Too many to weigh them all: the latest, and whoever is told by content or by whose credential it seems to be.
             let arguments = visit.op.and_then(|op| self.legs.get(&op)).and_then(|op| arguments(op, 0));
             let told = arguments.into_iter().flat_map(|arguments| self.requests.with_arguments(arguments));
             let likely = given.into_iter().flat_map(|given| self.learned.exchanged.likely(given));
@@ -167,7 +167,7 @@ impl Correlator {
 
     /// Who may have caused a visit under a credential of the gateway's choosing, by caller, with their probabilities.
     pub(super) fn shares(&self, edges: &[Edge]) -> Vec<(Fingerprint, f64)> {
-        let best = edges.iter().map(|edge| edge.weight).fold(f64::NEG_INFINITY, f64::max);
+        let best = best(edges);
         let mut shares: Vec<(Fingerprint, f64)> = Vec::new();
         let mut sum = 0.0;
         for edge in edges {
@@ -200,9 +200,14 @@ impl Correlator {
     }
 }
 
+/// The weight of what fits best.
+pub(super) fn best(edges: &[Edge]) -> f64 {
+    edges.iter().map(|edge| edge.weight).fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// Keeps what is not hopeless beside the best, and no more than can be weighed.
 fn keep(edges: &mut Vec<Edge>) {
-    let best = edges.iter().map(|edge| edge.weight).fold(f64::NEG_INFINITY, f64::max);
+    let best = best(edges);
     edges.retain(|edge| edge.weight >= best - HOPELESS);
     if edges.len() > MOST {
         edges.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.key.cmp(&b.key)));

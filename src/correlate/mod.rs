@@ -470,6 +470,9 @@ impl Correlator {
             }
         }
         self.blind.retain(|_, spot| spot.last.ts >= horizon - LINGER);
+        // Who waited for a request that is gone has been woken, or will be by time.
+        let requests = &self.requests;
+        self.waiters.retain(|key, _| requests.get(key).is_some());
         self.lost.retain(|_, last| *last >= horizon - LINGER);
         let now = self.now;
         self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);

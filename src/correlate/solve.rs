@@ -1,13 +1,11 @@
 //! From thinkable links to pairs: which visit belongs to which request, and how sure that is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::assign::{Row, assign, margin};
 use super::belief::marginals;
 use super::component::Component;
 use super::edges::Edge;
-use super::evidence::legs_of;
 use super::pace::Pace;
 use super::request::ask_of;
 use super::requests::Key;
@@ -264,8 +262,7 @@ impl Correlator {
             if given.iter().zip(visits).any(|(given, own)| own == id && *given == Some(column)) {
                 continue;
             }
-            let legs = legs_of(visit, &self.legs).into_iter().cloned().map(Arc::new).collect();
-            others.push(Other { share, visit: id.0, legs, conduit: visit.conduit.clone(), instead: instead() });
+            others.push(self.other(visit, share, instead()));
         }
         let none = 1.0 - sum;
         if let Some(held) = held
