@@ -3,7 +3,7 @@
 use super::ages::Patience;
 use super::half::{ACKED, FINISHED, GUESS, Half, Mode, Piece, SPOKEN, STARTED, SYN_SEEN};
 use super::seq::{ahead, near, on};
-use super::trouble::{Trouble, Wait};
+use super::trouble::{Gate, Trouble, Wait};
 use super::voice::{Desk, Voice, closed};
 use super::{Close, Conn, Receiver, StreamEvent};
 use crate::base::{Cause, ConnId, Count, Dir, Stamp, Ts};
@@ -145,11 +145,7 @@ impl Flow {
             Close::Evicted => Cause::Limit,
             _ => Cause::Lost,
         };
-        for ((dir, half), wait) in DIRS.into_iter().zip(&mut self.halves).zip(&mut trouble.waits) {
-            if half.is(STARTED) && !half.is(FINISHED) {
-                half.settle(wait, Mode::Last(cause), at, &mut Voice { conn: &self.conn, dir, desk });
-            }
-        }
+        self.give(&mut trouble, Mode::Last(cause), at, desk);
         closed(&self.conn, how, at, desk);
         *trouble = Trouble::default();
         *desk.spare = Some(trouble);
@@ -192,23 +188,21 @@ impl Flow {
             peer.acknowledge(seg.ack, theirs, voice);
             // What the ACK gives up comes before the bytes that came with it: a request's hole before its answer.
             if !peer.is(FINISHED) {
-                peer.settle(theirs, Mode::Patient(trouble.packets), at, voice);
+                peer.settle(theirs, Mode::Patient(trouble.packets), Gate::at(me, mine), at, voice);
             }
         }
-        let piece = Piece { seq: on(seg.seq, syn.into()), bytes: seg.payload, cut: seg.cut, fin: seg.flags.has(Flags::FIN), at, silence };
-        if !me.take(piece, mine, &mut Voice { conn: &self.conn, dir, desk }) {
+        let gate = Gate::at(peer, theirs);
+        let ack = if seg.flags.has(Flags::ACK) { seg.ack } else { peer.next };
+        let piece =
+            Piece { seq: on(seg.seq, syn.into()), bytes: seg.payload, cut: seg.cut, fin: seg.flags.has(Flags::FIN), at, ack, silence };
+        if !me.take(piece, gate, mine, &mut Voice { conn: &self.conn, dir, desk }) {
             return Next::Again;
         }
         self.settle(trouble, at, desk)
     }
 
     fn settle<R: Receiver>(&mut self, trouble: &mut Trouble, at: Stamp, desk: &mut Desk<'_, R>) -> Next {
-        let mode = Mode::Patient(trouble.packets);
-        for ((dir, half), wait) in DIRS.into_iter().zip(&mut self.halves).zip(&mut trouble.waits) {
-            if half.is(STARTED) && !half.is(FINISHED) {
-                half.settle(wait, mode, at, &mut Voice { conn: &self.conn, dir, desk });
-            }
-        }
+        self.give(trouble, Mode::Patient(trouble.packets), at, desk);
         let [a, b] = &self.halves;
         let closing = a.is(FINISHED) || b.is(FINISHED) || trouble.reset.is_some();
         self.patience = if self.only_syn || closing { Patience::Short } else { Patience::Long };
@@ -219,6 +213,29 @@ impl Flow {
         }
         // Both FINs, and every byte before them: what else may come is a repetition.
         if a.is(FINISHED) && b.is(FINISHED) { Next::Over(Close::Finished) } else { Next::Go }
+    }
+
+    /// Hands on what is ready, in the order of cause and effect: what one side sent comes after what it had received by then, as its ACKs
+    /// tell, even where that is only known to be lost.
+    fn give<R: Receiver>(&mut self, trouble: &mut Trouble, mode: Mode, at: Stamp, desk: &mut Desk<'_, R>) {
+        let mut open = false;
+        loop {
+            let mut moved = false;
+            for dir in DIRS {
+                let (half, peer) = both(&mut self.halves, dir);
+                let (wait, others) = both(&mut trouble.waits, dir);
+                if half.is(STARTED) && !half.is(FINISHED) {
+                    let gate = if open { Gate::OPEN } else { Gate::at(peer, others) };
+                    moved |= half.settle(wait, mode, gate, at, &mut Voice { conn: &self.conn, dir, desk });
+                }
+            }
+            // At the end nothing is left to wait for.
+            let stuck = matches!(mode, Mode::Last(_)) && !open;
+            if !moved && !stuck {
+                return;
+            }
+            open |= !moved;
+        }
     }
 
     /// A SYN. False where it begins another connection on the same addresses and ports.

@@ -1,9 +1,9 @@
 //! One direction: segments in, its next bytes out, with what is missing between them. Knows nothing of how connections begin and end.
 
 use super::Receiver;
-use super::queue::Met;
+use super::queue::{Met, Origin};
 use super::seq::{ahead, near, on, plausible};
-use super::trouble::{Passed, Wait};
+use super::trouble::{Gate, Passed, Wait};
 use super::voice::Voice;
 use crate::base::{Cause, Count, Stamp};
 
@@ -35,6 +35,8 @@ pub(super) struct Piece<'a> {
     pub(super) fin: bool,
     /// The packet.
     pub(super) at: Stamp,
+    /// What it acknowledged.
+    pub(super) ack: u32,
     /// Nanoseconds for which the connection was silent before.
     pub(super) silence: i64,
 }
@@ -67,6 +69,11 @@ impl Half {
     /// Sets `bit`.
     pub(super) fn set(&mut self, bit: u8) {
         self.bits |= bit;
+    }
+
+    /// Bytes that were on the wire and that the snapshot length cut off, from the next one on.
+    pub(super) fn tail(&self) -> u32 {
+        self.tail
     }
 
     /// Whether the next segment can only be judged by its sequence number.
@@ -105,8 +112,8 @@ impl Half {
         wait.answered = true;
     }
 
-    /// Takes a segment's bytes. False where so many segments in a row do not fit that this must be another connection.
-    pub(super) fn take<R: Receiver>(&mut self, piece: Piece<'_>, wait: &mut Wait, voice: &mut Voice<'_, '_, R>) -> bool {
+    /// Takes a segment's bytes; those that come early wait, also for the other direction (`gate`). False where so many segments in a row do not fit that this must be another connection.
+    pub(super) fn take<R: Receiver>(&mut self, piece: Piece<'_>, gate: Gate, wait: &mut Wait, voice: &mut Voice<'_, '_, R>) -> bool {
         let mut piece = piece;
         if piece.len() == 0 && !piece.fin {
             return true;
@@ -136,7 +143,7 @@ impl Half {
             let room = usize::try_from(ahead(end, piece.seq)).unwrap_or(0);
             (piece.bytes, piece.cut) = (piece.bytes.get(..room).unwrap_or(piece.bytes), 0);
         }
-        self.take_bytes(piece, wait, voice);
+        self.take_bytes(piece, gate, wait, voice);
         if let Some(end) = fin {
             self.take_fin(end, piece.at, wait, voice);
         }
@@ -163,7 +170,7 @@ impl Half {
         piece.len() == 1 && !piece.fin && (distance == -1 || old)
     }
 
-    fn take_bytes<R: Receiver>(&mut self, piece: Piece<'_>, wait: &mut Wait, voice: &mut Voice<'_, '_, R>) {
+    fn take_bytes<R: Receiver>(&mut self, piece: Piece<'_>, gate: Gate, wait: &mut Wait, voice: &mut Voice<'_, '_, R>) {
         let mut piece = piece;
         if piece.len() == 0 {
             return;
@@ -185,7 +192,7 @@ impl Half {
             self.skip(distance.unsigned_abs(), Some(distance.unsigned_abs()), Cause::Cut, piece.at, voice);
         }
         let free = wait.queue.front().is_none_or(|front| ahead(front.seq, on(piece.seq, piece.bytes.len())) >= 0);
-        if piece.seq == self.next && free {
+        if piece.seq == self.next && free && !gate.holds(piece.ack) {
             self.hand_on(piece.bytes, piece.cut, piece.at, voice);
             return;
         }
@@ -193,7 +200,8 @@ impl Half {
             voice.count(Count::OutOfOrder);
         }
         let before = wait.queue.cost();
-        let Met { repeated, conflict } = wait.queue.insert(self.next, piece.seq, piece.bytes, piece.cut, piece.at);
+        let from = Origin { at: piece.at, ack: piece.ack };
+        let Met { repeated, conflict } = wait.queue.insert(self.next, piece.seq, piece.bytes, piece.cut, from);
         *voice.desk.held = voice.desk.held.saturating_add(wait.queue.cost().saturating_sub(before));
         if repeated && distance >= 0 {
             voice.count(Count::Retransmissions);
@@ -216,10 +224,24 @@ impl Half {
         }
     }
 
-    /// Hands on what can be handed on, and gives up what is due to be given up.
-    pub(super) fn settle<R: Receiver>(&mut self, wait: &mut Wait, mode: Mode, at: Stamp, voice: &mut Voice<'_, '_, R>) {
+    /// Hands on what can be handed on, and gives up what is due to be given up. Returns whether that was anything.
+    pub(super) fn settle<R: Receiver>(&mut self, wait: &mut Wait, mode: Mode, gate: Gate, at: Stamp, voice: &mut Voice<'_, '_, R>) -> bool {
+        let before = (self.next, self.bits);
+        self.give(wait, mode, gate, at, voice);
+        before != (self.next, self.bits)
+    }
+
+    fn give<R: Receiver>(&mut self, wait: &mut Wait, mode: Mode, gate: Gate, at: Stamp, voice: &mut Voice<'_, '_, R>) {
         loop {
-            self.drain(wait, voice);
+            self.drain(wait, gate, at, voice);
+            if wait.is_early(self, gate, at.ts) {
+                if !Self::over_limit(wait, voice) {
+                    wait.passed = None;
+                    return;
+                }
+                voice.count(Count::ReorderLimit);
+                self.drain(wait, Gate::OPEN, at, voice);
+            }
             let behind = wait.behind_hole(self).map(|(end, seen)| (ahead(end, self.next).max(0).unsigned_abs(), seen));
             let acked = if self.is(ACKED) { ahead(self.acked, self.next).max(0).unsigned_abs() } else { 0 };
             if self.tail > 0 && (behind.is_some() || acked >= self.tail || matches!(mode, Mode::Last(_))) {
@@ -277,14 +299,14 @@ impl Half {
             || queue.len() > 0 && *voice.desk.held > limits.reorder_bytes_total
     }
 
-    fn drain<R: Receiver>(&mut self, wait: &mut Wait, voice: &mut Voice<'_, '_, R>) {
-        while wait.queue.front().is_some_and(|front| ahead(front.seq, self.next) <= 0) {
+    fn drain<R: Receiver>(&mut self, wait: &mut Wait, gate: Gate, at: Stamp, voice: &mut Voice<'_, '_, R>) {
+        while wait.queue.front().is_some_and(|front| ahead(front.seq, self.next) <= 0) && !wait.is_early(self, gate, at.ts) {
             let before = wait.queue.cost();
             let Some(chunk) = wait.queue.pop() else { return };
             *voice.desk.held = voice.desk.held.saturating_sub(before.saturating_sub(wait.queue.cost()));
             let old = self.next.wrapping_sub(chunk.seq) as usize;
             if let Some(new) = chunk.bytes.get(old..) {
-                self.hand_on(new, chunk.cut, chunk.at, voice);
+                self.hand_on(new, chunk.cut, chunk.from.at, voice);
             }
         }
     }

@@ -42,7 +42,8 @@ pub struct Conn {
     pub aliases: [Vec<Addr>; 2],
 }
 
-/// What happened on a connection. Events of one connection come in the order of its bytes, each direction for itself.
+/// What happened on a connection. Events of one connection come in the order of its bytes, and those of both directions in the order of
+/// cause and effect: what one side sent comes after whatever it had acknowledged by then, or after the word that this is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEvent<'a> {
     /// First sight of it.

@@ -14,7 +14,7 @@ pub(super) struct Chunk {
     /// Bytes after `bytes` that the snapshot length cut off.
     pub(super) cut: u32,
     /// The packet that carried them first.
-    pub(super) at: Stamp,
+    pub(super) from: Origin,
     /// The bytes; empty where all of them were cut off.
     pub(super) bytes: Box<[u8]>,
 }
@@ -27,6 +27,15 @@ impl Chunk {
     fn cost(&self) -> usize {
         self.bytes.len().saturating_add(CHUNK_COST)
     }
+}
+
+/// Where bytes come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The packet.
+    pub(super) at: Stamp,
+    /// What it acknowledged: its sender had the other direction's bytes up to here.
+    pub(super) ack: u32,
 }
 
 /// What an insertion met.
@@ -53,14 +62,14 @@ impl Queue {
     /// The bytes seen first win. Receivers differ (BSD keeps the old bytes, Linux and Windows mostly too, some keep those that start
     /// earlier), endpoints that mean well send the same bytes twice, and a witness that already handed on what it saw first cannot take
     /// it back: one rule for bytes waiting and bytes gone is the only one that gives the same answer however the capture is cut.
-    pub(super) fn insert(&mut self, base: u32, seq: u32, bytes: &[u8], cut: u32, at: Stamp) -> Met {
+    pub(super) fn insert(&mut self, base: u32, seq: u32, bytes: &[u8], cut: u32, from: Origin) -> Met {
         let mut met = Met::default();
         let mut seq = seq;
         let mut rest = bytes;
         let mut i = self.chunks.partition_point(|chunk| ahead(chunk.end(), base) <= ahead(seq, base));
         if rest.is_empty() {
             if cut > 0 {
-                self.put(i, Chunk { seq, cut, at, bytes: Box::default() });
+                self.put(i, Chunk { seq, cut, from, bytes: Box::default() });
             }
             return met;
         }
@@ -81,7 +90,7 @@ impl Queue {
             } else if room > 0 {
                 let (new, further) = rest.split_at(room.min(rest.len()));
                 let cut = if further.is_empty() { cut } else { 0 };
-                self.put(i, Chunk { seq, cut, at, bytes: new.into() });
+                self.put(i, Chunk { seq, cut, from, bytes: new.into() });
                 (seq, rest) = (on(seq, new.len()), further);
             }
             i += 1;
@@ -99,7 +108,7 @@ impl Queue {
         let chunk = self.chunks.pop_front()?;
         self.bytes = self.bytes.saturating_sub(chunk.bytes.len());
         self.cost = self.cost.saturating_sub(chunk.cost());
-        if self.since == Some(chunk.at.ts) {
+        if self.since == Some(chunk.from.at.ts) {
             self.since = None;
         }
         if self.chunks.is_empty() {
@@ -131,7 +140,7 @@ impl Queue {
     /// The earliest packet time of bytes that wait.
     pub(super) fn since(&mut self) -> Option<Ts> {
         if self.since.is_none() {
-            self.since = self.chunks.iter().map(|chunk| chunk.at.ts).min();
+            self.since = self.chunks.iter().map(|chunk| chunk.from.at.ts).min();
         }
         self.since
     }
@@ -139,8 +148,8 @@ impl Queue {
     fn put(&mut self, i: usize, chunk: Chunk) {
         self.bytes = self.bytes.saturating_add(chunk.bytes.len());
         self.cost = self.cost.saturating_add(chunk.cost());
-        if self.chunks.is_empty() || self.since.is_some_and(|since| chunk.at.ts < since) {
-            self.since = Some(chunk.at.ts);
+        if self.chunks.is_empty() || self.since.is_some_and(|since| chunk.from.at.ts < since) {
+            self.since = Some(chunk.from.at.ts);
         }
         self.chunks.insert(i.min(self.chunks.len()), chunk);
     }
@@ -153,12 +162,12 @@ const CHUNK_COST: usize = 96;
 mod tests {
     use super::*;
 
-    fn at(n: i64) -> Stamp {
-        Stamp { ord: n.unsigned_abs(), ts: Ts(n), ..Stamp::default() }
+    fn at(n: i64) -> Origin {
+        Origin { at: Stamp { ord: n.unsigned_abs(), ts: Ts(n), ..Stamp::default() }, ack: 0 }
     }
 
     fn drain(queue: &mut Queue) -> Vec<(u32, String, u64)> {
-        std::iter::from_fn(|| queue.pop()).map(|c| (c.seq, String::from_utf8_lossy(&c.bytes).into_owned(), c.at.ord)).collect()
+        std::iter::from_fn(|| queue.pop()).map(|c| (c.seq, String::from_utf8_lossy(&c.bytes).into_owned(), c.from.at.ord)).collect()
     }
 
     #[test]

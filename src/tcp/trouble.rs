@@ -1,8 +1,8 @@
 //! What a connection needs only while something is missing: kept apart, so that the many in which nothing is stay small.
 
-use super::half::Half;
+use super::half::{FINISHED, GUESS, Half, STARTED};
 use super::queue::Queue;
-use super::seq::ahead;
+use super::seq::{FARTHEST_AHEAD, ahead};
 use crate::base::{Dir, Stamp, Ts};
 
 /// Both directions' waiting rooms, and the connection's alarm.
@@ -65,6 +65,31 @@ pub(super) struct Wait {
     pub(super) answered: bool,
 }
 
+/// Up to where the other direction was handed on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    /// The next byte; `None` where nothing has to be waited for.
+    next: Option<u32>,
+}
+
+impl Gate {
+    /// Lets everything through.
+    pub(super) const OPEN: Gate = Gate { next: None };
+
+    /// As the other direction stands, with what waits there. What a snapshot length cut off is not waited for, nor what lies at a place that
+    /// was only guessed.
+    pub(super) fn at(other: &Half, wait: &Wait) -> Gate {
+        let known = other.is(STARTED) && !other.is(FINISHED) && (!other.is(GUESS) || wait.queue.len() > 0);
+        Gate { next: known.then(|| other.next.wrapping_add(other.tail())) }
+    }
+
+    /// Whether bytes have to wait that were sent by one who had everything up to `ack`. One number more may be a FIN, which nothing
+    /// shows that follows it.
+    pub(super) fn holds(self, ack: u32) -> bool {
+        self.next.is_some_and(|next| (2..=FARTHEST_AHEAD).contains(&ahead(ack, next)))
+    }
+}
+
 /// When the receiver was seen to have everything up to `ack`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passed {
@@ -92,12 +117,21 @@ impl Wait {
     fn deadline(&self, half: &Half) -> Option<Ts> {
         let passed = self.passed.map(|passed| passed.ts + GRACE);
         let hole = self.behind_hole(half).map(|(_, at)| at.ts + self.patience());
-        passed.into_iter().chain(hole).min()
+        let early = self.queue.front().filter(|chunk| ahead(chunk.seq, half.next) <= 0).map(|chunk| chunk.from.at.ts + HOLD);
+        passed.into_iter().chain(hole).chain(early).min()
+    }
+
+    /// Whether the next bytes are at hand, but were sent by one who had bytes of the other direction that were not handed on yet: those
+    /// come first, or the word that they are lost.
+    pub(super) fn is_early(&self, half: &Half, gate: Gate, now: Ts) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|chunk| ahead(chunk.seq, half.next) <= 0 && gate.holds(chunk.from.ack) && now.since(chunk.from.at.ts) < HOLD)
     }
 
     /// Where the first hole ends and what was seen there: the first queued bytes, else the FIN.
     pub(super) fn behind_hole(&self, half: &Half) -> Option<(u32, Stamp)> {
-        let front = self.queue.front().map(|chunk| (chunk.seq, chunk.at));
+        let front = self.queue.front().map(|chunk| (chunk.seq, chunk.from.at));
         match (front, self.fin) {
             (Some(front), Some(fin)) if ahead(fin.0, half.next) < ahead(front.0, half.next) => Some(fin),
             (None, fin) => fin,
@@ -123,6 +157,9 @@ const GRACE: i64 = 200_000_000;
 
 /// Or for so many packets of the connection.
 const GRACE_PACKETS: u32 = 32;
+
+/// So long bytes wait for those of the other direction that their sender had: until these are given up, at the latest.
+const HOLD: i64 = 2 * GRACE;
 
 /// A hole in a connection whose receiver is not seen at all (only one direction was captured) is given up after this: two seconds
 /// leave room for the first retransmissions (RFC 6298: one second, then doubled).

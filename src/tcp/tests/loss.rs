@@ -30,9 +30,28 @@ fn it_is_given_up_after_some_packets_as_well() {
         lab.now -= MS;
         lab.b(n, 6, b".");
     }
-    assert!(!lab.said().contains('?'));
+    assert_eq!(lab.said(), "", "what was sent by one who had the bytes comes after them");
     lab.b(31, 6, b".");
-    assert_eq!(lab.said(), "a?3 lost | a:def | b:.");
+    assert_eq!(lab.said(), format!("a?3 lost | a:def{}", " | b:.".repeat(32)));
+}
+
+#[test]
+fn a_request_comes_after_the_answer_that_its_sender_had_even_if_that_was_lost() {
+    let mut lab = Lab::open();
+    lab.a(0, 0, b"one");
+    lab.a(3, 5, b"two");
+    assert_eq!(lab.said(), "a:one");
+    lab.b(5, 6, b"answer to two");
+    lab.pass(200);
+    assert_eq!(lab.said(), "b?5 lost | a:two | b:answer to two");
+}
+
+#[test]
+fn an_answer_captured_before_its_request_comes_after_it() {
+    let mut lab = Lab::open();
+    lab.b(0, 3, b"answer");
+    lab.a(0, 0, b"ask");
+    assert_eq!(lab.said(), "a:ask | b:answer");
 }
 
 #[test]
@@ -67,7 +86,7 @@ fn a_direction_that_is_not_captured_at_all_is_holes() {
     lab.pass(200);
     lab.a(3, 2500, b"ask");
     lab.pass(200);
-    assert_eq!(lab.said(), "open | a?some before-capture | a:ask | b?some before-capture | b?1000 lost | a:ask | b?1000 lost");
+    assert_eq!(lab.said(), "open | a?some before-capture | a:ask | b?some before-capture | b?1000 lost | b?1000 lost | a:ask");
 }
 
 #[test]
