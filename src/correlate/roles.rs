@@ -4,11 +4,11 @@
 //! within one to A, opened by a host that could be A's own. Requests that pass A unchanged make it a relay, not a gateway.
 //! Servers that one gateway asks side by side contain each other by chance: what a gateway before both explains is no hop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use super::{Gateway, Leg};
-use crate::base::{Addr, ExId};
+use crate::base::{Addr, Cause, ExId, Gap, Stamp};
 use crate::mcp::{Asked, Peers};
 
 /// What an address was found to be. An address may be gateway and upstream at once (a chain of gateways).
@@ -35,6 +35,8 @@ pub(super) struct Roles {
     servers: BTreeMap<Addr, Server>,
     hops: BTreeMap<(Addr, Addr), Hop>,
     named: Vec<(IpAddr, Option<u16>)>,
+    /// Requests that are over, the latest last: one that began before them may be told of only now.
+    over: VecDeque<(Peers, Open)>,
     /// Times that a decision was sought.
     looks: u64,
     /// Times that a role or where a gateway leads was found out.
@@ -57,6 +59,8 @@ struct Server {
 #[derive(Clone, Debug)]
 struct Open {
     id: ExId,
+    start: Stamp,
+    client: IpAddr,
     identity: Option<Identity>,
     credential: Option<crate::base::Fingerprint>,
     /// Requests elsewhere that were open when this one began.
@@ -79,6 +83,8 @@ struct Identity {
 struct Hop {
     /// Weight of requests to B that ran inside one to A.
     inside: f64,
+    /// Who asked B, is not at A, and had asked A itself: one who asks both side by side looks just so.
+    beside: Option<IpAddr>,
     /// Requests to B that began inside one to A and outlived all that were open then.
     crossed: f64,
     /// Requests to B that began outside all to A, once A was known.
@@ -116,7 +122,15 @@ impl Roles {
             // Where the gateway is known by an address of its own, whatever it asks is upstream from the first request on.
             asked |= own && !a.ip().is_loopback() && self.role(a).gateway;
         }
-        let open = Open { id: leg.id, identity: identity(leg), credential: leg.credential(), within, stream: leg.asked == Asked::Stream };
+        let open = Open {
+            id: leg.id,
+            start: leg.start(),
+            client: leg.peers.client.ip(),
+            identity: identity(leg),
+            credential: leg.credential(),
+            within,
+            stream: leg.asked == Asked::Stream,
+        };
         let server = self.servers.entry(leg.peers.server).or_default();
         server.requests += 1;
         self.epoch += u64::from(owned && !server.owned);
@@ -131,10 +145,48 @@ impl Roles {
             }
         }
         if !matches!(leg.asked, Asked::Authorization | Asked::Other) {
+            // Of a request that was lost nobody knows since when it was open; one from before the capture was open all the time.
+            if leg.request.is_some() || matches!(leg.asked, Asked::Unreadable(Gap { cause: Cause::Before, .. })) {
+                self.told_late(leg.peers.server, &open);
+            }
+            let server = self.servers.entry(leg.peers.server).or_default();
             server.open.push(open);
             if server.open.len() > OPEN {
                 server.open.remove(0);
             }
+        }
+    }
+
+    /// A request is told of when its body is whole. A gateway may act on the head alone, and be done before the rest comes: what it asked
+    /// meanwhile is inside this request as well.
+    fn told_late(&mut self, a: Addr, outer: &Open) {
+        if outer.stream {
+            return;
+        }
+        let Some(aliases) = self.servers.get(&a).map(|server| server.aliases.clone()) else { return };
+        for (b, server) in self.servers.iter_mut().filter(|(b, _)| **b != a) {
+            for inner in server.open.iter_mut().rev().take(AROUND).filter(|inner| inner.start > outer.start) {
+                inner.within.push((a, outer.id));
+                let hop = self.hops.entry((a, *b)).or_default();
+                hop.begun += 1.0;
+                hop.opened |= inner.is_from(a, &aliases);
+                server.owned |= hop.opened;
+            }
+        }
+        let inside = |(peers, inner): &&(Peers, Open)| {
+            peers.server != a && inner.start > outer.start && !inner.within.iter().any(|(at, _)| *at == a)
+        };
+        for (peers, inner) in self.over.iter().filter(inside) {
+            let hop = self.hops.entry((a, peers.server)).or_default();
+            let own = is_at(a, &aliases, peers);
+            if let Some(server) = self.servers.get_mut(&peers.server) {
+                server.owned |= own;
+            }
+            hop.outside = (hop.outside - 1.0).max(0.0);
+            hop.begun += 1.0;
+            hop.opened |= own;
+            hop.count(own, same_host(a, &aliases, peers), inner, &[outer]);
+            self.epoch += 1;
         }
     }
 
@@ -149,7 +201,8 @@ impl Roles {
     /// A connection without readable HTTP was made to a server.
     pub(super) fn conduit(&mut self, peers: &Peers) -> bool {
         let within = self.around(peers.server);
-        self.weigh(peers, &Open { id: ExId::default(), identity: None, credential: None, within, stream: false }, true);
+        let (id, start, client) = (ExId::default(), Stamp::default(), peers.client.ip());
+        self.weigh(peers, &Open { id, start, client, identity: None, credential: None, within, stream: false }, true);
         self.servers.entry(peers.server).or_default().opaque = true;
         self.decide(false)
     }
@@ -165,6 +218,10 @@ impl Roles {
         // A stream that was refused is a request like any other: with the legacy transport (MCP 2024-11-05) it is the first.
         if !open.stream || leg.status().is_some_and(|status| status >= 400) {
             self.weigh(&leg.peers, &open, false);
+            self.over.push_back((leg.peers.clone(), open));
+            if self.over.len() > AROUND {
+                self.over.pop_front();
+            }
         }
         self.decide(false)
     }
@@ -290,16 +347,8 @@ impl Roles {
                 hop.crossed += 1.0;
                 continue;
             }
-            let own = is_at(*a, &server.aliases, peers);
-            let token = inner.credential.is_some() && still.iter().any(|open| open.credential == inner.credential);
-            let near = own || same_host(*a, &server.aliases, peers);
             let before = (hop.inside > 0.0, hop.is_relay());
-            hop.inside += if near { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
-            hop.seen += 1.0;
-            hop.own += if own { 1.0 } else { 0.0 };
-            if inner.identity.is_some() && still.iter().any(|open| open.identity == inner.identity) {
-                hop.same += 1.0;
-            }
+            hop.count(is_at(*a, &server.aliases, peers), same_host(*a, &server.aliases, peers), inner, &still);
             self.epoch += u64::from(before != (hop.inside > 0.0, hop.is_relay()));
         }
     }
@@ -342,6 +391,9 @@ impl Roles {
             let kept = hop.seen >= hop.crossed;
             // Where the gateway is known, whatever else it asks is upstream.
             let enough = if from.gateway { KNOWN } else { enough };
+            if !from.gateway && !named && !self.stands_apart(hop, last) {
+                continue;
+            }
             let strong = hop.inside >= enough && kept && hop.inside >= OUTSIDE * hop.outside && hop.inside > back;
             // A hop that only passes requests on makes no gateway, unless nothing lies behind it at the end.
             if !(strong || named && hop.inside > 0.0) || hop.is_relay() && !named && (!last || self.leads_on(*b)) {
@@ -399,6 +451,15 @@ impl Roles {
         self.servers.keys().any(|b| *b != a && self.is_relayed(a, *b))
     }
 
+    /// Whether enough was seen of a hop to rule out that somebody only asks A and B side by side.
+    fn stands_apart(&self, hop: &Hop, last: bool) -> bool {
+        let Some(opener) = hop.beside.filter(|_| hop.own == 0.0) else { return true };
+        // Who listens where all these requests come from is the likelier gateway, even if no request to it was seen yet.
+        let claimed = self.servers.keys().any(|at| at.ip() == opener);
+        let plain = hop.crossed == 0.0 && hop.outside == 0.0;
+        !claimed && plain && hop.seen >= if last { TWICE } else { PATIENCE }
+    }
+
     /// Whether `a` to `b` is a hop of readable requests that change on the way.
     fn plain_hop(&self, a: Addr, b: Addr) -> bool {
         !self.opaque_only(b) && !self.relays(a, b)
@@ -437,7 +498,28 @@ impl Roles {
     }
 }
 
+impl Open {
+    /// Whether it was opened by the very address that listens at `server`.
+    fn is_from(&self, server: Addr, aliases: &[Addr]) -> bool {
+        std::iter::once(&server).chain(aliases).any(|at| at.ip() == self.client)
+    }
+}
+
 impl Hop {
+    /// Counts a request to B that ran inside these to A, opened from A's `own` address, or at least from its host.
+    fn count(&mut self, own: bool, near: bool, inner: &Open, around: &[&Open]) {
+        let token = inner.credential.is_some() && around.iter().any(|open| open.credential == inner.credential);
+        if !own && !around.is_empty() && around.iter().all(|open| open.client == inner.client) {
+            self.beside = Some(inner.client);
+        }
+        self.inside += if own || near { 1.0 } else { ELSEWHERE } + if token { 1.0 } else { 0.0 };
+        self.seen += 1.0;
+        self.own += if own { 1.0 } else { 0.0 };
+        if inner.identity.is_some() && around.iter().any(|open| open.identity == inner.identity) {
+            self.same += 1.0;
+        }
+    }
+
     fn is_relay(&self) -> bool {
         self.same > 0.0 && self.same >= RELAY * self.seen && self.differ == 0.0
     }
@@ -503,6 +585,10 @@ const ROUNDS: usize = 16;
 const OPEN: usize = 4_096;
 /// Open requests of one server that a request elsewhere is counted against.
 const AROUND: usize = 64;
+/// The same at the end of a capture.
+const TWICE: f64 = 2.0;
+/// Requests that show a gateway whose clients and upstream requests come from one address that is not the gateway's.
+const PATIENCE: f64 = 64.0;
 /// Weight of a request from a host that does not look like the gateway's own: it may have several addresses.
 const ELSEWHERE: f64 = 0.25;
 /// Weight at which a hop counts as found: two requests inside, or one with the client's own credential.
