@@ -8,7 +8,7 @@ use super::pace::Lie;
 use super::requests::Key;
 use super::solve::Placed;
 use super::visit::{Visit, VisitId, is_operation};
-use super::{Correlator, Leg, Link, Mark, Other, Pair, Rival};
+use super::{Correlator, Leg, Link, Mark, Other, Pair, Rival, lists};
 use crate::base::{Addr, ExId, Stamp, Ts};
 use crate::mcp::{Conduit, ConduitKind};
 
@@ -28,9 +28,14 @@ impl Correlator {
         let rival = self.rival(&links);
         self.remember(&links);
         others.extend(self.remembered(&key, &links));
-        let lossy = self.lossy(&down);
-        if lossy {
-            others.extend(links.iter().filter_map(|placed| self.strays(placed)));
+        let lossy = self.lost_meanwhile(&down).next().is_some();
+        if self.lost_meanwhile(&down).any(|server| server.is_none_or(|server| !self.roles.role(server).upstream)) {
+            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed)).collect();
+            // Any of them may be another's, and so may all: then none of the others' outcomes stands in for one that is taken away.
+            if let (Some(first), true) = (strays.first(), strays.len() > 1) {
+                others.push(Other { instead: strays.iter().flat_map(|stray| stray.instead.clone()).collect(), ..first.clone() });
+            }
+            others.extend(strays);
         }
         let mut groups: Vec<(Stamp, Placed)> =
             links.into_iter().filter_map(|placed| Some((self.visits.open.get(&placed.visit)?.start, placed))).collect();
@@ -70,6 +75,9 @@ impl Correlator {
             self.learned.led(&request, &down, &servers);
         }
         conduits.extend(self.unread(&down, request.gateway, &up));
+        if up.is_empty() && conduits.is_empty() {
+            conduits.extend(self.unplaced(&down, request.gateway).take(1).map(unknown));
+        }
         let last_element = self.requests.of_exchange(request.start, request.id).next().is_none();
         if last_element && down.done.is_some() && self.visits.of(request.id).is_none() {
             self.legs.remove(&request.id);
@@ -78,17 +86,20 @@ impl Correlator {
         Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, lossy, at_end: self.last })
     }
 
-    /// Whether packets were lost while a request went on.
-    fn lossy(&self, down: &Leg) -> bool {
+    /// Where packets were lost while a request went on: which servers' connections lack some.
+    fn lost_meanwhile(&self, down: &Leg) -> impl Iterator<Item = Option<Addr>> {
         let (from, until) = span(down);
-        self.lost.range(..=(until, ExId::LAST)).any(|(_, last)| *last >= from)
+        self.lost.range(..=(until, ExId::LAST)).filter(move |(_, (last, _))| *last >= from).map(|(_, (_, server))| *server)
     }
 
-    /// Where packets were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
+    /// Where packets of clients were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
     fn strays(&self, placed: &Placed) -> Option<Other> {
-        let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word);
+        let learned = |mark: &Mark| mark.word == "token-exchanged" && mark.weight >= LEARNED;
+        let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word) || learned(mark);
+        let proved = |mark: &Mark| mark.weight > 0.0 && mark.word == PROOF;
         let doubted = |mark: &Mark| mark.weight < -1.0 && !mark.is_time();
-        let stray = !placed.marks.iter().any(tied) || placed.marks.iter().any(doubted);
+        let marks = || placed.marks.iter();
+        let stray = !marks().any(tied) || marks().any(doubted) && !marks().any(proved);
         let visit = self.visits.open.get(&placed.visit).filter(|_| stray)?;
         Some(Other { share: STRAY, visit: visit.id.0, legs: Vec::new(), conduit: None, instead: visit.legs.clone() })
     }
@@ -143,14 +154,23 @@ impl Correlator {
         });
         // Where the operation was seen, or surely was refused on the way, a request that was missed can hardly have been the pair's too.
         let refused = |link: &Link| link.score > SURE && link.leg.status().is_some_and(|status| status >= 400);
-        let decided = up.iter().filter(|link| is_operation(&link.leg) || refused(link));
-        let visited: BTreeSet<Addr> = decided.map(|link| link.leg.peers.server).collect();
+        let decided = || up.iter().filter(|link| is_operation(&link.leg) || refused(link));
+        let visited: BTreeSet<Addr> = decided().map(|link| link.leg.peers.server).collect();
+        // A list may be gathered from many servers. Anything else is asked of one, and nothing more where that one has answered.
+        let alone = lists(down, 0).is_none() && decided().any(|link| link.leg.status().is_some());
         let began = self.blind.range(..=(until, ExId::LAST)).map(|(_, conduit)| conduit);
-        let blind = began.filter(|conduit| conduit.last.ts >= from).filter(|conduit| {
+        let blind = began.filter(|conduit| !alone && conduit.last.ts >= from).filter(|conduit| {
             let server = conduit.peers.server;
             !visited.contains(&server) && self.roles.leads(gateway, server) && self.learned.reaches(gateway, down, server)
         });
         tunnels.chain(blind).cloned().collect()
+    }
+
+    /// What the gateway's host asked of servers whose role is not known, while a request was open.
+    pub(super) fn unplaced<'a>(&'a self, down: &Leg, gateway: Addr) -> impl Iterator<Item = &'a Leg> {
+        let (from, until) = span(down);
+        let legs = self.undecided.values().flatten().filter_map(|id| self.legs.get(id));
+        legs.filter(move |leg| (from..=until).contains(&leg.start().ts) && self.roles.of_host(gateway, &leg.peers))
     }
 
     /// Takes a visit out, with all that points to it.
@@ -164,6 +184,12 @@ impl Correlator {
         }
         Some(visit)
     }
+}
+
+/// An exchange that may be anybody's, seen from a request that may have caused it.
+fn unknown(leg: &Leg) -> Arc<Conduit> {
+    let (start, last) = (leg.start(), leg.last());
+    Arc::new(Conduit { peers: leg.peers.clone(), id: leg.id, start, last, close: None, kind: ConduitKind::Unknown })
 }
 
 /// From a request's first byte to its answer's last.
@@ -183,6 +209,10 @@ fn because(placed: &Placed) -> Vec<Mark> {
 
 /// Marks by which a visit is its request's whatever else was lost.
 const TIES: [&str; 5] = ["names", "content", "arguments", "trace", "token"];
+/// What was learned of the credentials that the gateway uses for a caller ties as well from this weight on, nats.
+const LEARNED: f64 = 2.0;
+/// That of them which nothing speaks against: the very answer went back.
+const PROOF: &str = "content";
 /// How likely it is that a visit without them is another's where packets were lost: enough to be in doubt.
 const STRAY: f64 = 0.5;
 /// Links surer than this teach.

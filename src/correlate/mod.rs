@@ -63,8 +63,8 @@ pub struct Correlator {
     tunnels: BTreeMap<ExId, Arc<Conduit>>,
     /// Exchanges upstream of which so much was lost that nobody can say what they were, by the time of what was seen.
     blind: BTreeMap<(Ts, ExId), Arc<Conduit>>,
-    /// When packets were lost: from when the exchange that shows it was last whole, until that showed.
-    lost: BTreeMap<(Ts, ExId), Ts>,
+    /// When packets were lost: from when the exchange that shows it was last whole, until that showed; and whose answers it would have got.
+    lost: BTreeMap<(Ts, ExId), (Ts, Option<Addr>)>,
     learned: Learned,
     /// Requests that ended and whose pair is due.
     due: BTreeSet<Key>,
@@ -243,9 +243,10 @@ impl Correlator {
 
     /// An exchange shows that packets were lost, at any time since it began.
     fn lost(&mut self, id: ExId, at: Option<Ts>) {
-        let start = self.legs.get(&id).map(|leg| leg.start().ts);
+        let leg = self.legs.get(&id).map(|leg| (leg.start().ts, leg.peers.server));
+        let (start, server) = (leg.map(|(start, _)| start), leg.map(|(_, server)| server));
         let Some(until) = at.or(start) else { return };
-        let last = self.lost.entry((start.map_or(until, |start| start.min(until)), id)).or_insert(until);
+        let (last, _) = self.lost.entry((start.map_or(until, |start| start.min(until)), id)).or_insert((until, server));
         *last = until.max(*last);
         if self.lost.len() > BLIND {
             self.lost.pop_first();
@@ -257,6 +258,14 @@ impl Correlator {
         let Some(leg) = self.legs.get(&id) else { return };
         let at = leg.start();
         let conduit = Conduit { peers: leg.peers.clone(), id, start: at, last: at, close: None, kind: ConduitKind::Unknown };
+        let before = matches!(leg.asked, Asked::Unreadable(Gap { cause: Cause::Before, .. }));
+        if before {
+            // Nothing seen has caused it. But it may have caused what was seen until now.
+            if !self.roles.role(leg.peers.server).upstream {
+                self.lost.insert((Ts(i64::MIN), id), (at.ts, Some(leg.peers.server)));
+            }
+            return;
+        }
         if leg.asked == Asked::Other {
             self.legs.remove(&id);
         }
@@ -264,7 +273,7 @@ impl Correlator {
     }
 
     fn blind_to(&mut self, conduit: Arc<Conduit>) {
-        self.lost.insert((conduit.start.ts, conduit.id), conduit.last.ts);
+        self.lost.insert((conduit.start.ts, conduit.id), (conduit.last.ts, Some(conduit.peers.server)));
         self.blind.insert((conduit.start.ts, conduit.id), conduit);
         if self.blind.len() > BLIND {
             self.blind.pop_first();
@@ -473,7 +482,7 @@ impl Correlator {
         // Who waited for a request that is gone has been woken, or will be by time.
         let requests = &self.requests;
         self.waiters.retain(|key, _| requests.get(key).is_some());
-        self.lost.retain(|_, last| *last >= horizon - LINGER);
+        self.lost.retain(|_, (last, _)| *last >= horizon - LINGER);
         let now = self.now;
         self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
     }

@@ -25,8 +25,10 @@ pub(super) struct Lie {
 
 impl Lie {
     pub(super) fn of(request: &Request, down: &Leg, visit: &Visit, legs: &[&Leg]) -> Lie {
-        let ended = legs.iter().filter(|leg| leg.asked != Asked::Stream && leg.asked != Asked::EndSession).filter_map(|leg| leg.done);
-        let last = ended.map(|done| done.last.ts).max();
+        let legs = legs.iter().filter(|leg| leg.asked != Asked::Stream && leg.asked != Asked::EndSession);
+        // An answer that was read is one, even if the end of its stream was not seen.
+        let last = legs.filter_map(|leg| leg.done.map(|done| done.last).max(leg.answers.last().map(|answer| answer.at))).max();
+        let last = last.map(|last| last.ts);
         let lag = request.end.zip(last).map(|(end, last)| {
             // A long answer takes its time; a gateway that commits its head early is told by the answer's end alone.
             let head = down.response.as_ref().map(|response| response.start.ts).filter(|head| *head >= last);

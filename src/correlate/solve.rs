@@ -109,7 +109,7 @@ impl Correlator {
     }
 
     /// Whether a pairing that is not plain hangs on what further requests may show: whose calls a credential is used for, where a route
-    /// leads.
+    /// leads, what a server is that was asked meanwhile.
     fn may_become_plain(&self, component: &Component, only: Option<Key>, solution: &Solution) -> bool {
         let keys = only.as_slice().iter().chain(component.requests.iter().filter(|_| only.is_none()));
         let waited = |key: &Key| self.requests.get(key).and_then(|request| request.end).is_none_or(|end| self.now.since(end.ts) > PATIENCE);
@@ -122,7 +122,9 @@ impl Correlator {
             let placed = || solution.placed.get(key).into_iter().flatten();
             let plain = placed().all(|placed| placed.score >= PLAIN) && (placed().next().is_some() || !solution.others.contains_key(key));
             let request = self.requests.get(key).zip(self.legs.get(&key.1));
-            !plain && (placed().any(open) || request.is_some_and(|(request, down)| !self.learned.knows(request, down)))
+            let idle =
+                placed().next().is_none() && request.is_some_and(|(request, down)| self.unplaced(down, request.gateway).next().is_some());
+            idle || !plain && (placed().any(open) || request.is_some_and(|(request, down)| !self.learned.knows(request, down)))
         };
         keys.into_iter().any(|key| !waited(key) && hangs(key))
     }

@@ -89,7 +89,7 @@ impl Case {
         let answer = answer_to(down, pair.element);
         let told = told(down, pair.element);
         if pair.lossy {
-            operations_lost(&mut visits);
+            unheard(&mut visits);
         }
         let declared = matches!(answer, Some(Outcome::Result { declares_failure: true, .. }));
         Case {
@@ -160,13 +160,17 @@ pub(super) fn sought(pair: &Pair, now: Stamp) -> Sought<'_> {
     }
 }
 
-/// Where packets were lost, a server that was only seen to be greeted may have been asked and have answered.
-fn operations_lost(visits: &mut [Group]) {
+/// Where packets were lost, silence proves nothing: an answer may have come, and a server that was only seen to be greeted may have been
+/// asked and have answered.
+fn unheard(visits: &mut [Group]) {
     let known = |visit: &&Group| visit.fit == Fit::Own && !matches!(visit.came, Came::Unknown(_));
     let asked: Vec<Addr> = visits.iter().filter(known).map(|visit| visit.server).collect();
-    let idle = |visit: &&mut Group| visit.fit != Fit::Own && matches!(visit.came, Came::Nothing | Came::Failed(Failure::Timeout));
-    for visit in visits.iter_mut().filter(idle).filter(|visit| !asked.contains(&visit.server)) {
-        visit.came = Came::Unknown(Reason::Missing);
+    for visit in visits {
+        let silent = visit.came == Came::Failed(Failure::Timeout);
+        let idle = visit.fit != Fit::Own && visit.came == Came::Nothing && !asked.contains(&visit.server);
+        if silent || idle {
+            visit.came = Came::Unknown(Reason::Missing);
+        }
     }
 }
 
