@@ -253,3 +253,12 @@ fn a_connection_seen_elsewhere_under_other_addresses_keeps_both() {
     lab.handshake();
     assert_eq!(lab.said(), "open");
 }
+
+#[test]
+fn a_server_that_ends_a_connection_from_the_middle_without_a_word_has_said_nothing() {
+    let mut lab = Lab::new();
+    lab.a(0, 40, b"ask");
+    lab.send(1, FIN | ACK, 40, 3, b"");
+    lab.send(0, FIN | ACK, 3, 41, b"");
+    assert_eq!(lab.said(), "open | a?some before-capture | a:ask | b. | a. | closed Finished");
+}
