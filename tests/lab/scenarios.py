@@ -3,9 +3,10 @@ import tokens
 
 EXACT = {"verdict_accuracy": 1.0, "pair_f1": 1.0, "flag_precision": 1.0, "flag_recall": 1.0}
 CROWD = {"verdict_accuracy": 0.98, "pair_f1": 0.95, "flag_precision": 1.0, "flag_recall": 0.98}
-# Where many share a credential and ask the same of the same server, nothing on the wire tells whose upstream request is whose: the
-# verdicts and the counts have to be right all the same, and never a false flag.
-SHARED = {"verdict_accuracy": 0.9, "flag_precision": 1.0, "flag_recall": 0.9}
+# Where many share a credential and ask the same of the same server, nothing on the wire tells whose upstream request is whose: what is
+# said has to be right all the same, the counts have to hold the truth between them (judge.py sees to that), and no more than a fifth may be
+# left open as ambiguous.
+SHARED = {"verdict_precision": 1.0, "verdict_accuracy": 0.8, "flag_precision": 1.0}
 
 
 class Scenario:
