@@ -122,4 +122,6 @@ limits! {
     live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
     /// Batches of packets and other news that wait to be judged, live.
     live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
+    /// Lines that wait until syslog or the journal takes them (`--log`).
+    log_lines: 1_000 "lines", at "the oldest is dropped; the end of the run tells how many";
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::args::size;
 use super::config::Config;
 use crate::base::Limits;
-use crate::live::{Recorder, Ring};
+use crate::live::{Keep, Recorder, Ring};
 use crate::source::live::{Capture, Feed, Namespace, start};
 
 /// What to attach to.
@@ -108,6 +108,11 @@ impl Attach {
             .map(|path| Recorder::new(&path, ring).with_context(|| format!("{}: the recording cannot be written", path.display())));
         Ok(Attached { feed, recorder: recorder.transpose()?, said })
     }
+}
+
+/// Who is shown the packets of a run.
+pub(super) fn keepers(recorder: &mut Option<Recorder>) -> Vec<&mut dyn Keep> {
+    recorder.iter_mut().map(|recorder| recorder as &mut dyn Keep).collect()
 }
 
 const RING: u64 = 32 << 20;

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bodies;
+pub mod net;
 pub mod pcap;
 pub mod scenario;
 
