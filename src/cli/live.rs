@@ -13,6 +13,7 @@ use super::evidence::{Again, Evidence, Picking, Spooling};
 use super::exit::{Exit, Seen, Watched};
 use super::key;
 use super::keylogs::Followed;
+use super::known::Known;
 use super::meter::Meter;
 use super::outlet::Outlet;
 use super::plaintext::Plaintext;
@@ -93,8 +94,10 @@ impl Live {
         let mut report = Picking { report, evidence: evidence.as_ref(), spool: spool.as_ref() };
         let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
         let mut followed = Followed::open(&keys.keylog)?;
-        let Attached { mut feed, mut recorder, said } = self.attach.or(&config).open(&limits)?;
+        let Attached { mut feed, mut recorder, said, namespace } = self.attach.or(&config).open(&limits)?;
         let mut tapping = self.plaintext.or(&config).open(&gateways, &limits, &mut feed)?;
+        let known = if gateways.is_empty() { Known::look(namespace) } else { Known::default() };
+        let gateways = if gateways.is_empty() { known.addresses() } else { gateways };
         let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
         let seen = Seen::default();
@@ -102,6 +105,9 @@ impl Live {
         let mut engine = Engine::new(Options { limits: limits.clone(), keyer: keyer.clone(), gateways, stall_after }, watched);
         if keys.keylog.is_empty() {
             engine.secrets_complete();
+        }
+        if let Some(known) = known.said() {
+            eprintln!("gatewitness: {known}");
         }
         eprintln!("gatewitness: watching {said}; Ctrl-C ends it");
 
@@ -134,6 +140,7 @@ impl Live {
         }
         let (mut summary, _) = engine.finish(Vec::new());
         summary.captures = feed.names().to_vec();
+        known.tell(&mut summary);
         report.finish(&summary)?;
         drop(report);
         say(&tally);

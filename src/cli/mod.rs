@@ -16,6 +16,8 @@ mod hangup;
 mod key;
 mod keylogs;
 #[cfg(feature = "live")]
+mod known;
+#[cfg(feature = "live")]
 mod live;
 mod man;
 mod meter;

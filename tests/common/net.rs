@@ -119,7 +119,7 @@ impl Drop for Net {
     }
 }
 
-pub struct Servers(Vec<Child>);
+pub struct Servers(pub Vec<Child>);
 
 impl std::ops::Deref for Servers {
     type Target = [Child];

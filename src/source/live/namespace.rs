@@ -51,6 +51,11 @@ impl Namespace {
         Ok(Namespace { file, name: id.to_owned() })
     }
 
+    /// Its number, as the links of `/proc/PID/ns` show it.
+    pub fn number(&self) -> Option<u64> {
+        rustix::fs::fstat(&self.file).ok().map(|stat| stat.st_ino)
+    }
+
     /// The same once more, for another thread.
     pub(super) fn again(&self) -> Result<Namespace, NoNamespace> {
         let file = self.file.try_clone().map_err(|error| no(&self.name, error.to_string()))?;
