@@ -10,7 +10,7 @@ use std::io::BufReader;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::net::{Live, Net, records, signal, verdicts, wait_for};
+use common::net::{Live, Net, comparable, records, signal, verdicts, wait_for, without_times};
 use serde_json::Value;
 
 #[test]
@@ -197,35 +197,4 @@ fn the_doctor_names_who_listens_and_where() {
     let page = String::from_utf8(inside.stdout).unwrap();
     assert!(page.contains("can be captured here") && page.contains("vc, vu"), "{page}");
     drop(servers);
-}
-
-/// Records but for `capture` ones, without frame and pair numbers and what else belongs to the run and not to the traffic; in order.
-fn comparable(text: &str) -> Vec<String> {
-    let mut all: Vec<String> = records(text)
-        .into_iter()
-        .filter(|record| record["record"] != "capture" && record["record"] != "summary")
-        .map(|mut record| {
-            strip(&mut record);
-            record.to_string()
-        })
-        .collect();
-    all.sort();
-    all
-}
-
-/// Digits of times made the same.
-fn without_times(record: &str) -> String {
-    let parts = record.split("\"2").map(|part| if part.get(3..4) == Some("-") { part.get(29..).unwrap_or(part) } else { part });
-    parts.collect::<Vec<_>>().join("\"2")
-}
-
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            ["frames", "pair", "pairs", "candidates", "finding"].iter().for_each(|key| drop(map.remove(*key)));
-            map.values_mut().for_each(strip);
-        }
-        Value::Array(all) => all.iter_mut().for_each(strip),
-        _ => {}
-    }
 }

@@ -11,6 +11,37 @@ use serde_json::Value;
 
 const SCENE: &str = "tests/live/scene.py";
 
+/// Records but for `capture` ones, without frame and pair numbers and what else belongs to the run and not to the traffic; in order.
+pub fn comparable(text: &str) -> Vec<String> {
+    let mut all: Vec<String> = records(text)
+        .into_iter()
+        .filter(|record| record["record"] != "capture" && record["record"] != "summary")
+        .map(|mut record| {
+            strip(&mut record);
+            record.to_string()
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Digits of times made the same.
+pub fn without_times(record: &str) -> String {
+    let parts = record.split("\"2").map(|part| if part.get(3..4) == Some("-") { part.get(29..).unwrap_or(part) } else { part });
+    parts.collect::<Vec<_>>().join("\"2")
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            ["frames", "pair", "pairs", "candidates", "finding"].iter().for_each(|key| drop(map.remove(*key)));
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(all) => all.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
 pub fn records(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
@@ -26,6 +57,7 @@ pub fn verdicts(text: &str) -> BTreeMap<String, u64> {
 /// Three network namespaces in a row: clients, the gateway's host, upstreams.
 pub struct Net {
     id: String,
+    sides: Vec<&'static str>,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -41,15 +73,35 @@ impl Net {
             eprintln!("SKIPPED, not shown by this run: {what} (it takes root and the program `ip`)");
             return None;
         }
-        let net = Net { id: format!("gwt{}x{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)) };
-        for side in ["c", "g", "u"] {
-            net.ip(&["netns", "add", &net.name(side)]);
-            net.ip(&["-n", &net.name(side), "link", "set", "lo", "up"]);
-        }
+        let mut net = Net { id: format!("gwt{}x{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)), sides: Vec::new() };
+        ["c", "g", "u"].into_iter().for_each(|side| net.side(side));
         for (side, ours, n) in [("c", "vc", "1"), ("u", "vu", "2")] {
             net.veth(side, ours, n);
         }
         Some(net)
+    }
+
+    fn side(&mut self, side: &'static str) {
+        self.sides.push(side);
+        self.ip(&["netns", "add", &self.name(side)]);
+        self.ip(&["-n", &self.name(side), "link", "set", "lo", "up"]);
+    }
+
+    /// A further side as container engines make them: on a bridge of the gateway's host, which forwards. Its address is 172.30.0.HOST.
+    pub fn contained(&mut self, side: &'static str, host: &str) {
+        self.side(side);
+        let (outer, ours) = (self.name("g"), format!("v{side}"));
+        if !Command::new("ip").args(["-n", &outer, "link", "show", "br0"]).output().unwrap().status.success() {
+            self.ip(&["-n", &outer, "link", "add", "br0", "type", "bridge"]);
+            self.ip(&["-n", &outer, "addr", "add", "172.30.0.1/24", "dev", "br0"]);
+            self.ip(&["-n", &outer, "link", "set", "br0", "up"]);
+            assert!(self.inside("g", &["sysctl", "-qw", "net.ipv4.ip_forward=1"]).status().unwrap().success());
+        }
+        self.ip(&["-n", &outer, "link", "add", &ours, "type", "veth", "peer", "name", "v0", "netns", &self.name(side)]);
+        self.ip(&["-n", &outer, "link", "set", &ours, "master", "br0", "up"]);
+        self.ip(&["-n", &self.name(side), "addr", "add", &format!("172.30.0.{host}/24"), "dev", "v0"]);
+        self.ip(&["-n", &self.name(side), "link", "set", "v0", "up"]);
+        self.ip(&["-n", &self.name(side), "route", "add", "default", "via", "172.30.0.1"]);
     }
 
     /// Ties a side to the gateway's host, where the pair's end is called `ours`.
@@ -78,18 +130,21 @@ impl Net {
 
     /// The gateway first, then two upstreams, all listening.
     pub fn gateway_and_upstreams(&self) -> Servers {
-        let scene = |side: &str, words: &[&str]| {
-            let mut child = self.inside(side, &[&["python3", SCENE], words].concat()).stdout(Stdio::piped()).spawn().unwrap();
-            let mut said = BufReader::new(child.stdout.take().unwrap());
-            assert!(wait_for(&mut said, "ready").is_some());
-            child
-        };
+        let scene = |side: &str, words: &[&str]| self.scene(side, words);
         let (weather, docs) = ("weather=10.77.2.2:9001", "docs=10.77.2.2:9002");
         Servers(vec![
             scene("g", &["gateway", "10.77.1.1:4000", weather, docs]),
             scene("u", &["upstream", "10.77.2.2:9001", "weather"]),
             scene("u", &["upstream", "10.77.2.2:9002", "docs"]),
         ])
+    }
+
+    /// One of the scene's servers, listening.
+    pub fn scene(&self, side: &str, words: &[&str]) -> Child {
+        let mut child = self.inside(side, &[&["python3", SCENE], words].concat()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        assert!(wait_for(&mut said, "ready").is_some());
+        child
     }
 
     pub fn client_command(&self, token: &str, count: &str) -> Command {
@@ -113,7 +168,7 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        for side in ["c", "g", "u"] {
+        for side in &self.sides {
             let _ = Command::new("ip").args(["netns", "del", &self.name(side)]).status();
         }
     }
