@@ -143,7 +143,7 @@ def rates():
 def paced():
     child = live("--format", "ndjson", "-i", "vc", stdout=subprocess.DEVNULL)
     begun = time.time()
-    said = replay(REST[0], "-K")
+    said = replay(REST[0], "-K", "-T", "nano")
     took, before = time.time() - begun, spent()
     time.sleep(1)
     _, errors = end(child)

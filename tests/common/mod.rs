@@ -5,6 +5,7 @@ pub mod bodies;
 pub mod net;
 pub mod pcap;
 pub mod scenario;
+pub mod tap;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
