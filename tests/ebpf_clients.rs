@@ -4,13 +4,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::tap::{Conn, Host, Running, await_port, collect, free_port, open, pattern, which};
-use gatewitness::base::Limits;
-use gatewitness::source::ebpf::Choice;
+use gatewitness::base::{Limits, PlainId};
+use gatewitness::source::ebpf::{Choice, Health};
 
 #[test]
 fn python_http_clients_are_read_whole() {
@@ -35,26 +36,10 @@ fn python_http_clients_are_read_whole() {
 
 #[test]
 fn nginx_with_fifty_connections_and_a_megabyte_each_is_read_whole() {
-    const SIZE: usize = 1_000_000;
     let Some(host) = Host::start() else { return };
-    let Some(nginx) = which("nginx").or_else(|| Some("/usr/sbin/nginx".into())).filter(|path| path.exists()) else {
-        assert!(!common::need_all("plaintext of nginx"), "nginx is not installed");
-        return;
-    };
-    let port = free_port();
-    let folder = host.folder.path();
-    fs::write(folder.join("body"), pattern(SIZE)).expect("a body");
-    fs::write(folder.join("nginx.conf"), configuration(folder, port)).expect("a configuration");
-    let mut command = Command::new(&nginx);
-    command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).stdin(Stdio::null()).stderr(Stdio::null());
-    let server = Running(command.spawn().expect("nginx"));
-    await_port(port);
-    let mut client = host.client_of(Path::new("python3"), port, "get", 50, SIZE);
-    let mut tap = open(Choice { exes: vec![nginx], ..Choice::default() }, &Limits::default());
-    client.go();
-    let read = collect(&mut tap, |all| all.values().filter(|conn| conn.freed.is_some()).count() == 50);
-    client.wait_for("done");
-    assert_eq!((read.len(), tap.health().dropped_events), (50, 0), "{:?}", tap.health());
+    let Some(nginx) = Nginx::start(&host) else { return };
+    let (read, health) = nginx.serve(&host, &Limits::default());
+    assert_eq!((read.len(), health.dropped_events), (50, 0), "{health:?}");
     let body = pattern(SIZE);
     for conn in read.values() {
         let (written, asked) = (conn.text(0), conn.text(1));
@@ -62,7 +47,57 @@ fn nginx_with_fifty_connections_and_a_megabyte_each_is_read_whole() {
         assert!(written.ends_with(&body), "the body that was sent");
         assert_eq!(conn.freed, Some([written.len() as u64, asked.len() as u64]));
     }
-    drop(server);
+}
+
+#[test]
+fn whatever_the_size_of_the_ring_each_byte_is_read_or_counted_as_dropped() {
+    let Some(host) = Host::start() else { return };
+    let Some(nginx) = Nginx::start(&host) else { return };
+    for ring in [1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24] {
+        let (read, health) = nginx.serve(&host, &Limits { tap_ring_bytes: ring, ..Limits::default() });
+        let seen: usize = read.values().flat_map(|conn| &conn.halves).flatten().map(|(_, bytes)| bytes.len()).sum();
+        let (seen, total) = (seen as u64, (50 * SIZE) as u64);
+        eprintln!("ring of {} KiB, emptied every 10 ms: {} of {} kB dropped", ring >> 10, health.dropped_bytes / 1_000, total / 1_000);
+        assert!((total..total + 50 * 1_000).contains(&(seen + health.dropped_bytes)), "{seen} {health:?}");
+    }
+}
+
+const SIZE: usize = 1_000_000;
+
+/// A server that hands a megabyte to OpenSSL for whoever asks.
+struct Nginx {
+    program: PathBuf,
+    port: u16,
+    #[allow(dead_code, reason = "ends with this")]
+    server: Running,
+}
+
+impl Nginx {
+    fn start(host: &Host) -> Option<Nginx> {
+        let program = which("nginx").or_else(|| Path::new("/usr/sbin/nginx").canonicalize().ok());
+        let Some(program) = program else {
+            assert!(!common::need_all("plaintext of nginx"), "nginx is not installed");
+            return None;
+        };
+        let (folder, port) = (host.folder.path(), free_port());
+        fs::write(folder.join("body"), pattern(SIZE)).expect("a body");
+        fs::write(folder.join("nginx.conf"), configuration(folder, port)).expect("a configuration");
+        let mut command = Command::new(&program);
+        command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).stdin(Stdio::null()).stderr(Stdio::null());
+        let server = Running(command.spawn().expect("nginx"));
+        await_port(port);
+        Some(Nginx { program, port, server })
+    }
+
+    /// To fifty clients at once; what was read of it.
+    fn serve(&self, host: &Host, limits: &Limits) -> (BTreeMap<PlainId, Conn>, Health) {
+        let mut client = host.client_of(Path::new("python3"), self.port, "get", 50, SIZE);
+        let mut tap = open(Choice { exes: vec![self.program.clone()], ..Choice::default() }, limits);
+        client.go();
+        let read = collect(&mut tap, |all| all.values().filter(|conn| conn.freed.is_some()).count() == 50);
+        client.wait_for("done");
+        (read, tap.health())
+    }
 }
 
 /// One process that ends when it is killed, TLS, and no way around OpenSSL's calls.
