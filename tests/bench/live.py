@@ -152,29 +152,34 @@ def paced():
           f"dropped by kernel {number(r'([0-9]+) packets dropped', errors)}, passed over {number(r'([0-9]+) packets passed', errors)}")
 
 
-def busy():
-    """Requests a second and median latency of eight clients in a closed loop."""
-    all = [one for child in [client("good-1", 60) for _ in range(8)] for one in told(child)]
+def busy(pause):
+    """Requests a second and median latency of eight clients, each asking again `pause` seconds after its answer."""
+    all = [one for child in [client("good-1", 60 if pause == 0 else 25, pause) for _ in range(8)] for one in told(child)]
     lasted = (max(one["done"] for one in all) - min(one["begun"] for one in all)) / 1e9
     return len(all) / lasted, statistics.median((one["done"] - one["begun"]) / 1e6 for one in all)
 
 
 def harm():
     scene()
-    busy()
-    rounds = []
-    for n in range(int(REST[0]) if REST else 7):
-        here = {}
-        for on in ((False, True) if n % 2 else (True, False)):
-            child = live("--format", "ndjson", stdout=subprocess.DEVNULL) if on else None
-            here[on] = busy()
-            if child:
-                end(child)
-        rounds.append(here)
-    for what, place in (("requests/s", 0), ("median latency, ms", 1)):
-        ratios = sorted(here[True][place] / here[False][place] for here in rounds)
-        off, on = (statistics.median(here[which][place] for here in rounds) for which in (False, True))
-        print(f"harm: {what}: without {off:.1f}, with {on:.1f}; ratio median {statistics.median(ratios):.3f}, {ratios[0]:.3f} to {ratios[-1]:.3f} ({len(rounds)} rounds)")
+    for load, pause in (("as fast as it can", 0.0), ("with room left", 0.15)):
+        rounds, cpu, asked = [], 0.0, 0
+        for n in range(int(REST[0]) if REST else 9):
+            here = {}
+            for on in ((False, True) if n % 2 else (True, False)):
+                child = live("--format", "ndjson", stdout=subprocess.DEVNULL) if on else None
+                here[on] = busy(pause)
+                if child:
+                    before = spent()
+                    _, said = end(child)
+                    cpu += spent() - before
+                    asked += 8 * (60 if pause == 0 else 25)
+            rounds.append(here)
+        for what, place in (("requests/s", 0), ("median latency, ms", 1)):
+            ratios = sorted(here[True][place] / here[False][place] for here in rounds)
+            off, on = (statistics.median(here[which][place] for here in rounds) for which in (False, True))
+            print(f"harm, {load}: {what}: without {off:.1f}, with {on:.1f}; ratio median {statistics.median(ratios):.3f}, "
+                  f"{ratios[0]:.3f} to {ratios[-1]:.3f} ({len(rounds)} rounds)", flush=True)
+        print(f"harm, {load}: live took {1e6 * cpu / asked:.0f} us of CPU for each request of the gateway", flush=True)
 
 
 try:
