@@ -5,10 +5,9 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::net::{Net, records, verdicts};
+use common::net::{Live, Net, records, verdicts};
 use serde_json::Value;
 
 #[test]
@@ -42,16 +41,13 @@ fn the_systems_log_gets_one_line_for_each_kind() {
     let servers = net.gateway_and_upstreams();
     let run = |log: &str, more: &[&str]| {
         let binary = env!("CARGO_BIN_EXE_gatewitness");
-        let live = ["timeout", "--foreground", "60", binary, "live", "--log", log, "--duration", "4", "--heartbeat", "1"];
-        let words = [&["python3", "tests/live/logs.py"], more, &live].concat();
-        let child = net.inside("g", &words).stdout(Stdio::piped()).spawn().unwrap();
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(2) {
+        let live = [binary, "live", "--log", log, "--duration", "60", "--heartbeat", "0.2"];
+        let live = Live::start(net.inside("g", &[&["python3", "tests/live/logs.py"], more, &live].concat()));
+        for _ in 0..4 {
             net.client("bad-1", "3");
             std::thread::sleep(Duration::from_millis(300));
         }
-        let out = child.wait_with_output().unwrap();
-        records(std::str::from_utf8(&out.stdout).unwrap())
+        records(&live.end("INT").1)
     };
     let texts = |said: &[Value], key: &str| -> Vec<String> { said.iter().filter_map(|one| one[key].as_str().map(str::to_owned)).collect() };
     let said = run("journald", &[]);

@@ -2,9 +2,10 @@
 
     logs.py [--late SECONDS] COMMAND...      takes root: /dev/log and the journal's socket are laid over in a mount namespace of its own
 
-With --late the sockets are taken away once the command has begun, and are back after so many seconds. The last line is the exit code.
+SIGINT is handed on to the command. With --late the sockets are taken away once it has begun, and are back after so many seconds; SIGINT
+is handed on after that. The last line is the exit code.
 """
-import json, os, socket, struct, subprocess, sys, threading, time
+import json, os, signal, socket, struct, subprocess, sys, threading, time
 
 PATHS = {"syslog": "/dev/log", "journald": "/run/systemd/journal/socket"}
 
@@ -58,6 +59,8 @@ def main(words):
     mount("--move", "/mnt", "/dev")
     said = []
     sockets = [listen(kind, said) for kind in PATHS]
+    asked = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: asked.set())
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     if late is not None:
         time.sleep(1)
@@ -65,6 +68,8 @@ def main(words):
         [os.unlink(path) for path in PATHS.values()]
         time.sleep(late)
         sockets = [listen(kind, said) for kind in PATHS]
+    asked.wait(60)
+    child.send_signal(signal.SIGINT)
     code = child.wait(60)
     time.sleep(0.2)
     for one in said:
