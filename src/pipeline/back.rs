@@ -4,7 +4,7 @@ use super::exchanges::Exchanges;
 use super::front::Walked;
 use super::middle::Hear;
 use super::{Loss, Output, Summary};
-use crate::base::{Counts, Limits, Stamp, Ts};
+use crate::base::{Count, Counts, Limits, Stamp, Ts};
 use crate::correlate::{Correlator, Pair};
 use crate::mcp::{Joiner, Seen};
 use crate::verdict::{Finding, Findings, Judge, Verdict};
@@ -20,6 +20,7 @@ pub struct Back<O> {
     judge: Judge,
     findings: Findings,
     summary: Summary,
+    most_losses: usize,
     pub(super) out: O,
 }
 
@@ -35,6 +36,7 @@ impl<O: Output> Back<O> {
             judge,
             findings: Findings::new(limits),
             summary: Summary::default(),
+            most_losses: limits.losses,
             out,
         }
     }
@@ -126,7 +128,11 @@ impl<O: Output> Hear for Back<O> {
     }
 
     fn loss(&mut self, loss: Loss) {
-        self.summary.losses.push(loss.clone());
+        if self.summary.losses.len() < self.most_losses {
+            self.summary.losses.push(loss.clone());
+        } else {
+            self.counts.add(Count::LossesUntold, 1);
+        }
         self.out.loss(loss);
     }
 }

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bodies;
+pub mod net;
 pub mod pcap;
 pub mod scenario;
+pub mod tap;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
