@@ -25,6 +25,8 @@ mod plaintext;
 mod replay;
 mod run;
 mod screen;
+#[cfg(feature = "live")]
+mod service;
 mod spool;
 mod walk;
 mod watch;
