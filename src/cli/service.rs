@@ -59,6 +59,9 @@ pub(super) struct Serving {
     gateways: Option<GatewayList>,
     looked: Instant,
     judged: u64,
+    /// Times that open work was given up and that was not told, and when it was told last.
+    relieved: u64,
+    told: Option<Instant>,
     over: bool,
 }
 
@@ -121,6 +124,8 @@ impl Service {
             gateways,
             looked: Instant::now(),
             judged: 0,
+            relieved: 0,
+            told: None,
             over: false,
         })
     }
@@ -172,7 +177,7 @@ impl Serving {
         !self.over
     }
 
-    /// The last state, for whoever scrapes while the run ends; and whether it ended for want of memory.
+    /// Whether it ended for want of memory.
     pub(super) fn end(&self) -> bool {
         self.over
     }
@@ -185,21 +190,32 @@ impl Serving {
         metrics.borrow().state(&state);
     }
 
+    /// Keeps the run within its memory.
     fn spend<O: Output>(&mut self, engine: &mut Engine<O>) {
         let Some((budget, most)) = &mut self.budget else { return };
-        let strain = budget.look(Instant::now(), || self.process.usage().resident);
-        if strain == Strain::None {
-            return;
-        }
-        let (taken, most) = (self.process.usage().resident / MIB, *most / MIB);
-        if strain == Strain::Relieve {
-            engine.relieve();
-            if let Some(metrics) = &self.metrics {
-                metrics.borrow().relief();
+        let before = self.process.usage().resident;
+        let mut times = 0;
+        let strain = loop {
+            let strain = budget.look(Instant::now(), || self.process.usage().resident);
+            if strain != Strain::Relieve || times >= AT_ONCE {
+                break strain;
             }
-            let detail = format!("{taken} of {most} MiB were taken (--max-memory): an eighth of what was open was given up, the oldest first");
+            engine.relieve();
+            times += 1;
+        };
+        self.relieved += times;
+        if let Some(metrics) = &self.metrics {
+            metrics.borrow().relief(times);
+        }
+        let (taken, most) = (before / MIB, *most / MIB);
+        if self.relieved > 0 && self.told.is_none_or(|told| told.elapsed() >= TELL) {
+            let detail =
+                format!("near --max-memory ({most} MiB): an eighth of what was open was given up {} times, the oldest first", self.relieved);
+            eprintln!("gatewitness: {detail}");
             engine.loss(Loss { kind: "memory".to_owned(), place: String::new(), detail, at: None });
-        } else {
+            (self.relieved, self.told) = (0, Some(Instant::now()));
+        }
+        if strain == Strain::End {
             eprintln!("gatewitness: {taken} MiB are taken and --max-memory is {most} MiB, whatever was given up: this run ends");
             self.over = true;
         }
@@ -296,5 +312,9 @@ impl Report for Counted {
 
 /// How often the run is looked at as a whole.
 const EVERY: Duration = Duration::from_millis(250);
+/// Times that open work is given up before anything else is done: an eighth of it is left then.
+const AT_ONCE: u64 = 16;
+/// How often that is told.
+const TELL: Duration = Duration::from_secs(10);
 const LEAST_MEMORY: u64 = 48 << 20;
 const MIB: u64 = 1 << 20;

@@ -42,11 +42,11 @@ impl Budget {
             self.over = None;
             return Strain::None;
         }
-        if taken <= self.most {
-            self.over = None;
-        } else if now.duration_since(*self.over.get_or_insert(now)) >= GRACE {
-            return Strain::End;
+        if taken > self.most {
+            let since = *self.over.get_or_insert(now);
+            return if now.duration_since(since) >= GRACE { Strain::End } else { Strain::Relieve };
         }
+        self.over = None;
         if self.relieved.is_some_and(|last| now.duration_since(last) < PAUSE) {
             return Strain::None;
         }
@@ -71,10 +71,10 @@ fn trim() {}
 
 /// Percent of the budget at which work is given up.
 const TIGHT: u64 = 85;
-/// Between two times that work is given up.
+/// Between two times that work is given up, as long as the budget is not exceeded.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long the budget may be exceeded: enough for everything open to be given up, an eighth of the rest each second.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long the budget may be exceeded: far more than it takes to give up everything that is open.
+const GRACE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -89,10 +89,11 @@ mod tests {
         assert_eq!(budget.look(at(1), || 850), Strain::Relieve);
         assert_eq!(budget.look(at(1), || 850), Strain::None, "not twice in a second");
         assert_eq!(budget.look(at(2), || 1_001), Strain::Relieve);
-        assert_eq!(budget.look(at(21), || 1_001), Strain::Relieve);
-        assert_eq!(budget.look(at(22), || 1_001), Strain::End);
-        assert_eq!(budget.look(at(23), || 999), Strain::Relieve, "it fell below in time");
-        assert_eq!(budget.look(at(42), || 1_001), Strain::Relieve, "counted anew");
+        assert_eq!(budget.look(at(2), || 1_001), Strain::Relieve, "at once, where it is exceeded");
+        assert_eq!(budget.look(at(11), || 1_001), Strain::Relieve);
+        assert_eq!(budget.look(at(12), || 1_001), Strain::End);
+        assert_eq!(budget.look(at(13), || 999), Strain::Relieve, "it fell below in time");
+        assert_eq!(budget.look(at(22), || 1_001), Strain::Relieve, "counted anew");
     }
 
     #[test]

@@ -180,9 +180,9 @@ impl Metrics {
         self.reloads.get_or_create(&[("result", if applied { APPLIED } else { REFUSED }.to_owned())]).inc();
     }
 
-    /// Work was given up for want of memory.
-    pub fn relief(&self) {
-        self.relieved.inc();
+    /// Work was given up for want of memory, so many times.
+    pub fn relief(&self, times: u64) {
+        self.relieved.inc_by(times);
     }
 
     /// How the run stands.

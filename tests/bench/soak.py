@@ -2,7 +2,7 @@
 
     python3 tests/bench/soak.py BINARY SECONDS SAMPLES CAPTURE... [-- OPTION...]
 
-Plays the captures one after the other at their own pace, again and again, on a dummy interface in a network namespace of its own, while
+Plays the captures one after the other at their own pace, again and again, into a network namespace of its own, while
 `live` watches there with OPTION... added. Every 10 s it scrapes /metrics inside the namespace and writes the numbers to SAMPLES, one JSON
 object a line. At the end it prints: packets that tcpreplay sent against those received and dropped, pairs against verdicts, and memory,
 descriptors and CPU at the beginning and at the end. Captures of `tests/accuracy/traffic.py` do; docs/service.md says which were used.
@@ -13,14 +13,14 @@ BINARY, SECONDS, SAMPLES, *rest = sys.argv[1:]
 cut = rest.index("--") if "--" in rest else len(rest)
 CAPTURES, OPTIONS, SECONDS = rest[:cut], rest[cut + 1:], float(SECONDS)
 SPACE, PORT, EVERY = f"gwsoak{os.getpid()}", 19090, 10
-inside = ["ip", "netns", "exec", SPACE]
+inside, beside = ["ip", "netns", "exec", SPACE], ["ip", "netns", "exec", SPACE + "p"]
 sent, over = [0], threading.Event()
 
 
 def play():
     while True:
         for capture in CAPTURES:
-            child = subprocess.Popen(["nice", *inside, "tcpreplay", "-q", "-i", "d0", capture], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            child = subprocess.Popen(["nice", *beside, "tcpreplay", "-q", "-i", "d1", capture], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             while child.poll() is None:
                 if over.wait(0.2):
                     child.send_signal(signal.SIGINT)
@@ -39,9 +39,11 @@ def scrape():
 
 
 def main():
-    subprocess.run(["ip", "netns", "add", SPACE], check=True)
-    for words in (["link", "set", "lo", "up"], ["link", "add", "d0", "type", "dummy"], ["link", "set", "d0", "up"]):
+    for space in (SPACE, SPACE + "p"):
+        subprocess.run(["ip", "netns", "add", space], check=True)
+    for words in (["link", "set", "lo", "up"], ["link", "add", "d0", "type", "veth", "peer", "name", "d1", "netns", SPACE + "p"], ["link", "set", "d0", "up"]):
         subprocess.run(["ip", "-n", SPACE, *words], check=True)
+    subprocess.run(["ip", "-n", SPACE + "p", "link", "set", "d1", "up"], check=True)
     with open(os.devnull, "wb") as nowhere:
         words = ["live", "--metrics", f"127.0.0.1:{PORT}", "--format", "ndjson", *OPTIONS]
         live = subprocess.Popen(["nice", "-n", "5", *inside, BINARY, *words], stdout=nowhere, stderr=subprocess.PIPE, text=True)
@@ -81,4 +83,5 @@ def main():
 try:
     main()
 finally:
-    subprocess.run(["ip", "netns", "del", SPACE])
+    for space in (SPACE, SPACE + "p"):
+        subprocess.run(["ip", "netns", "del", space])
