@@ -258,10 +258,10 @@ fn wait(device: &Device, patience: Duration) {
     }
 }
 
-/// Whether it is there and up.
+/// Whether it is there and up. libpcap's own list would also ask for Bluetooth and USB, for which a confined run has no rights.
 fn is_up(name: &str) -> bool {
-    let listed = pcap::Device::list().unwrap_or_default();
-    listed.iter().find(|device| device.name == name).is_some_and(|device| device.flags.is_up())
+    let listed = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    listed.into_iter().any(|one| one.interface_name == name && one.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP))
 }
 
 /// How long an idle interface is waited for before the clock is looked at again; less than a second, so that timers of `tv_nsec` do.
