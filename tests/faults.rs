@@ -48,7 +48,7 @@ fn a_full_disk_ends_the_recording_and_not_the_run() {
     let lost = "gatewitness_losses_total{kind=\"record\"}";
     wait("the disk to be full", || {
         space.ask("good-1", 50);
-        space.sample(AT, lost).is_some()
+        space.sample(AT, lost).unwrap() > 0.0
     });
     let before = space.sample(AT, SWALLOWED).unwrap();
     space.ask("bad-1", 2);

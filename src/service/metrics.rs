@@ -124,7 +124,8 @@ impl Metrics {
         let reasons = Reason::ALL.iter().map(|reason| (&self.unresolved, "reason", reason.as_str()));
         let drops = [KERNEL, INTERFACE, OWN].map(|by| (&self.dropped, "by", by));
         let reloads = [APPLIED, REFUSED].map(|result| (&self.reloads, "result", result));
-        for (family, label, word) in verdicts.chain(reasons).chain(drops).chain(reloads) {
+        let losses = ["config", "interface", "memory", "record"].map(|kind| (&self.losses, "kind", kind));
+        for (family, label, word) in verdicts.chain(reasons).chain(drops).chain(reloads).chain(losses) {
             raise(&family.get_or_create(&[(label, word.to_owned())]), 0);
         }
     }
