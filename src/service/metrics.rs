@@ -257,3 +257,16 @@ const APPLIED: &str = "applied";
 const REFUSED: &str = "refused";
 const OTHER: &str = "other";
 const NONE: &str = "none";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_beyond_the_limit_are_counted_together() {
+        let mut metrics = Metrics::new(&Limits { metrics_servers: 2, ..Limits::default() }, None);
+        let labels = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.1:1"].map(|at| metrics.server(at.parse().ok()));
+        assert_eq!(labels, ["10.0.0.1:1", "10.0.0.2:1", "other", "10.0.0.1:1"]);
+        assert_eq!((metrics.server(None).as_str(), metrics.over_limit.get()), ("none", 1));
+    }
+}
