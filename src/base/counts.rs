@@ -118,6 +118,8 @@ counts! {
     TlsPendingLimit "tls_pending_limit";
     /// Pairs that the dashboard lists no longer, and servers, clients and losses that it could not tell apart.
     WatchLimit "watch_limit";
+    /// Losses that the summary and the documents about a whole run do not list any more.
+    LossesUntold "losses_untold";
 }
 
 /// One number for each [`Count`].

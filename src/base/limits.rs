@@ -118,6 +118,8 @@ limits! {
     tap_calls_per_second: 100_000 "calls", at "the probes are taken off";
     /// Connections whose plaintext is read at OpenSSL's calls.
     tapped_connections: 16_384 "connections", at "the one longest silent is closed as evicted";
+    /// Losses that the summary lists, each told as it came as well.
+    losses: 1_000 "losses", at "further ones are told as they come and counted, not listed";
     /// Pairs listed in the dashboard.
     watch_pairs: 20_000 "pairs", at "the oldest are listed no longer, save flagged ones";
     /// Flagged pairs listed in the dashboard beyond those.
@@ -138,6 +140,8 @@ limits! {
     live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
     /// Batches of packets and other news that wait to be judged, live.
     live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
+    /// Lines that wait until syslog or the journal takes them (`--log`).
+    log_lines: 1_000 "lines", at "the oldest is dropped; the end of the run tells how many";
 }
 
 #[cfg(test)]

@@ -118,6 +118,16 @@ pub(super) enum Format {
     Sarif,
 }
 
+/// Logs of the system that `--log` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogTo {
+    /// What listens at /dev/log
+    Syslog,
+    /// systemd's journal, with fields to search for
+    Journald,
+}
+
 /// What `--only` leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,8 @@ use clap::Args;
 use super::args::size;
 use super::config::Config;
 use crate::base::Limits;
-use crate::live::{Recorder, Ring};
+use crate::live::{Keep, Recorder, Ring};
+use crate::source::host::namespace_number;
 use crate::source::live::{Capture, Feed, Namespace, Settle, start};
 
 /// What to attach to.
@@ -54,6 +55,8 @@ pub(super) struct Attached {
     pub(super) recorder: Option<Recorder>,
     /// What is being listened to, for people.
     pub(super) said: String,
+    /// The number of the network namespace.
+    pub(super) namespace: Option<u64>,
 }
 
 impl Attach {
@@ -111,6 +114,7 @@ impl Attach {
         });
         let place = namespace.as_ref().map(|space| format!(" in the network namespace of {}", space.name)).unwrap_or_default();
         let said = format!("{}{place}", interfaces.join(", "));
+        let number = namespace.as_ref().map_or_else(|| namespace_number("self"), Namespace::number);
         let ring = u32::try_from(self.ring.unwrap_or(RING)).unwrap_or(u32::MAX).min(i32::MAX as u32);
         let mut feed = Feed::new(limits);
         if let Some(settle) = settle {
@@ -121,13 +125,18 @@ impl Attach {
         let recorder = self
             .record
             .map(|path| Recorder::new(&path, ring).with_context(|| format!("{}: the recording cannot be written", path.display())));
-        Ok(Attached { feed, recorder: recorder.transpose()?, said })
+        Ok(Attached { feed, recorder: recorder.transpose()?, said, namespace: number })
     }
 }
 
 /// The directory in which a file lies.
 pub(super) fn folder(path: &Path) -> PathBuf {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Who is shown the packets of a run.
+pub(super) fn keepers(recorder: &mut Option<Recorder>) -> Vec<&mut dyn Keep> {
+    recorder.iter_mut().map(|recorder| recorder as &mut dyn Keep).collect()
 }
 
 const RING: u64 = 32 << 20;

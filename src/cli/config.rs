@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Deserializer};
 
-use super::args::{Format, Named, Only, seconds, size, verdict};
+use super::args::{Format, LogTo, Named, Only, seconds, size, verdict};
 use super::watch::Speed;
 use crate::verdict::Verdict;
 
@@ -52,6 +52,10 @@ pub(super) struct Config {
     pub(super) record_size: Option<u64>,
     pub(super) record_files: Option<usize>,
     pub(super) heartbeat: Option<f64>,
+    pub(super) log: Option<LogTo>,
+    #[serde(deserialize_with = "bytes")]
+    pub(super) max_size: Option<u64>,
+    pub(super) max_files: Option<usize>,
     pub(super) duration: Option<f64>,
     pub(super) max_packets: Option<u64>,
     pub(super) once: bool,

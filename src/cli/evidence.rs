@@ -15,8 +15,8 @@ use super::{spool, wiring};
 use crate::base::{Keyer, Limits};
 use crate::correlate::Leg;
 use crate::pipeline::{Loss, Output, Summary};
-use crate::report::Report;
 use crate::report::evidence::{Bundle, Expected, Picker, Replayed, Setting};
+use crate::report::{Beat, Report};
 use crate::verdict::{Finding, Judged};
 
 /// Where bundles go, and what was picked for them so far.
@@ -33,7 +33,7 @@ pub(super) struct Again<'a> {
     pub(super) limits: &'a Limits,
     pub(super) keyer: &'a Keyer,
     pub(super) stall_after: i64,
-    /// What came through a pipe, kept since it cannot be read twice.
+    /// What came through a pipe or from an interface, kept since it cannot be read twice.
     pub(super) spool: Option<Spool>,
 }
 
@@ -55,7 +55,7 @@ impl Evidence {
             return Ok(format!("{}: no finding, no evidence", self.folder.display()));
         }
         let Again { captures, keylogs, limits, keyer, stall_after, spool: kept } = again;
-        let (mut gather, forgotten) = spool::gather(&wanted, captures, keylogs, limits, kept)?;
+        let (mut gather, lack) = spool::gather(&wanted, captures, keylogs, limits, kept)?;
         let setting = Setting { keyer, summary };
         let mut sums = String::new();
         let (mut same, total) = (0, wanted.len());
@@ -82,8 +82,8 @@ impl Evidence {
             .with_context(|| format!("{}: cannot be written", path.display()))?;
         let mut said =
             format!("{}: evidence for {total} of {} findings; {same} judged the same from it", self.folder.display(), total + without);
-        if forgotten > 0 {
-            said += &format!("; {forgotten} packets of the pipe were no longer kept");
+        if let Some(lack) = lack {
+            said += &format!("; {lack}");
         }
         Ok(said)
     }
@@ -140,12 +140,28 @@ impl Output for Verdicts<'_> {
 pub(super) struct Picking<'a> {
     pub(super) report: Box<dyn Report>,
     pub(super) evidence: Option<&'a RefCell<Evidence>>,
+    /// Where what is picked must be held, since it is forgotten there after a while.
+    pub(super) spool: Option<&'a RefCell<Spool>>,
+}
+
+/// Keeps packets of a live run for its evidence.
+#[cfg(feature = "live")]
+pub(super) struct Spooling<'a>(pub(super) &'a RefCell<Spool>);
+
+#[cfg(feature = "live")]
+impl crate::live::Keep for Spooling<'_> {
+    fn packet(&mut self, _: usize, _: &str, frame: &crate::packet::Frame<'_>) {
+        self.0.borrow_mut().frame(frame);
+    }
 }
 
 impl Output for Picking<'_> {
     fn pair(&mut self, judged: Judged) {
         if let Some(evidence) = self.evidence {
-            evidence.borrow_mut().picker.pair(&judged);
+            let picked = evidence.borrow_mut().picker.pair(&judged);
+            if let Some(spool) = self.spool {
+                spool.borrow_mut().hold(&picked);
+            }
         }
         self.report.pair(judged);
     }
@@ -173,6 +189,14 @@ impl Output for Picking<'_> {
 impl Report for Picking<'_> {
     fn finish(&mut self, summary: &Summary) -> std::io::Result<()> {
         self.report.finish(summary)
+    }
+
+    fn flush(&mut self) {
+        self.report.flush();
+    }
+
+    fn beat(&mut self, beat: &Beat) {
+        self.report.beat(beat);
     }
 
     fn failed(&self) -> bool {

@@ -1,20 +1,26 @@
 //! `gatewitness live`: attach to this host.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::args::{Keys, Only, Showing, seconds};
-use super::attach::{Attach, Attached, folder};
+use super::attach::{Attach, Attached, folder, keepers};
 use super::config::Config;
+use super::evidence::{Again, Evidence, Picking, Spooling};
 use super::exit::{Exit, Seen, Watched};
+use super::key;
 use super::keylogs::Followed;
+use super::known::Known;
 use super::meter::Meter;
+use super::outlet::Outlet;
 use super::plaintext::Plaintext;
 use super::replay::{Judged, Judging};
 use super::service::{Service, give_up, settle};
-use super::{key, output};
-use crate::live::{Tally, attend};
+use super::spool::Spool;
+use crate::live::{Keep, Tally, attend};
 use crate::pipeline::{Engine, Options};
 use crate::report::{Beat, Shape};
 use crate::service::confine::Needs;
@@ -42,11 +48,18 @@ pub(super) struct Live {
     #[command(flatten)]
     showing: Showing,
 
+    #[command(flatten)]
+    outlet: Outlet,
+
     /// Show findings alone: no pairs, no overview
     #[arg(long, value_name = "WHAT", hide_possible_values = true, help_heading = "Showing", value_parser = clap::value_parser!(Only))]
     only: Option<Only>,
 
-    /// Tell with `--format ndjson` so often that the run goes on, and what it lost [default: 60]
+    /// Write an evidence bundle for each finding into a new directory at the end, as `replay` does; packets that show a finding are kept in memory
+    #[arg(long, value_name = "DIR", help_heading = "Showing")]
+    evidence: Option<PathBuf>,
+
+    /// Tell with `--format ndjson` and `--log` so often that the run goes on, and what it lost [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Showing")]
     heartbeat: Option<f64>,
 
@@ -70,6 +83,7 @@ impl Live {
         let keys = self.keys.or(&config);
         let overruled = self.judging.names_gateways();
         let Judged { gateways, stall_after, rule } = self.judging.or(&config);
+        let outlet = self.outlet.or(&config, &self.showing);
         let showing = self.showing.or(&config);
         let only_findings = self.only.or(config.only).is_some();
         let duration = self.duration.or(config.duration).map(Duration::from_secs_f64);
@@ -79,27 +93,39 @@ impl Live {
 
         let service = self.service.or(&config);
         let limits = service.limits()?;
-        let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
-        let mut followed = Followed::open(&keys.keylog)?;
+        let evidence = self.evidence.or_else(|| config.evidence.clone());
         let (attach, plaintext) = (self.attach.or(&config), self.plaintext.or(&config));
-        let confinement = service.confinement(Needs {
+        let read_again = keys.config.iter().chain(if evidence.is_some() { keys.keylog.as_slice() } else { &[] });
+        let needs = Needs {
             reopen: attach.names_interfaces(),
             probes: plaintext.is_wanted(),
-            reads: keys.config.as_deref().map(folder).into_iter().collect(),
-            writes: attach.folder().into_iter().collect(),
-        })?;
-        let Attached { mut feed, mut recorder, said } = attach.open(&limits, settle(confinement.as_ref()))?;
+            log: outlet.is_log(),
+            reads: read_again.map(|path| folder(path)).collect(),
+            writes: attach.folder().into_iter().chain(outlet.folder(&showing)).chain(evidence.clone()).collect(),
+        };
+        let evidence = evidence.map(|folder| Evidence::new(&folder, Vec::new(), &limits)).transpose()?.map(RefCell::new);
+        let spool = evidence.as_ref().map(|_| RefCell::new(Spool::new(&limits)));
+        let confinement = service.confinement(needs)?;
+        let report = outlet.open(&showing, Shape { only_findings, ..Shape::default() }, &rule, &limits)?;
+        let report = Box::new(Picking { report, evidence: evidence.as_ref(), spool: spool.as_ref() });
+        let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
+        let mut followed = Followed::open(&keys.keylog)?;
+        let Attached { mut feed, mut recorder, said, namespace } = attach.open(&limits, settle(confinement.as_ref()))?;
         let mut tapping = plaintext.open(&gateways, &limits, &mut feed)?;
+        let known = if gateways.is_empty() { Known::look(namespace) } else { Known::default() };
+        let gateways = if gateways.is_empty() { known.addresses() } else { gateways };
         let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
-        let report = output::open_live(&showing, Shape { only_findings, ..Shape::default() }, &rule)?;
         let mut serving = service.start(&limits, keys.config.as_deref(), overruled, confinement.as_ref())?;
         let mut report = serving.counted(report);
         let seen = Seen::default();
         let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
-        let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, watched);
+        let mut engine = Engine::new(Options { limits: limits.clone(), keyer: keyer.clone(), gateways, stall_after }, watched);
         if keys.keylog.is_empty() {
             engine.secrets_complete();
+        }
+        if let Some(known) = known.said() {
+            eprintln!("gatewitness: {known}");
         }
         give_up(confinement.as_ref())?;
         eprintln!("gatewitness: watching {said}; Ctrl-C ends it");
@@ -107,7 +133,10 @@ impl Live {
         let started = Instant::now();
         let mut looked = started;
         let mut beaten = started;
-        let tally = attend(&mut engine, &feed, recorder.as_mut(), |engine, tally| {
+        let mut spooling = spool.as_ref().map(Spooling);
+        let mut keepers = keepers(&mut recorder);
+        keepers.extend(spooling.as_mut().map(|spooling| spooling as &mut dyn Keep));
+        let tally = attend(&mut engine, &feed, &mut keepers, |engine, tally| {
             followed.read(|text| engine.secrets(text));
             if beaten.elapsed() >= heartbeat {
                 beaten = Instant::now();
@@ -127,13 +156,25 @@ impl Live {
             !over && !meter.interrupted()
         });
         if let Some(recorder) = &mut recorder {
-            recorder.finish();
-            recorder.trouble().into_iter().for_each(|loss| engine.loss(loss));
+            recorder.finish().into_iter().for_each(|loss| engine.loss(loss));
         }
         let (mut summary, _) = engine.finish(Vec::new());
         summary.captures = feed.names().to_vec();
+        known.tell(&mut summary);
         report.finish(&summary)?;
+        drop(report);
         say(&tally);
+        if let Some(evidence) = evidence {
+            let again = Again {
+                captures: &[],
+                keylogs: &keys.keylog,
+                limits: &limits,
+                keyer: &keyer,
+                stall_after,
+                spool: spool.map(RefCell::into_inner),
+            };
+            eprintln!("gatewitness: {}", evidence.into_inner().write(again, &summary)?);
+        }
         if let Some(tapped) = tapping.tell() {
             eprintln!("{tapped}");
         }

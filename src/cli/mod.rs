@@ -16,18 +16,26 @@ mod hangup;
 mod key;
 mod keylogs;
 #[cfg(feature = "live")]
+mod known;
+#[cfg(feature = "live")]
 mod live;
 mod man;
 mod meter;
+#[cfg(feature = "live")]
+mod outlet;
 mod output;
 #[cfg(feature = "live")]
 mod plaintext;
 mod replay;
+#[cfg(feature = "live")]
+mod rotate;
 mod run;
 mod screen;
 #[cfg(feature = "live")]
 mod service;
 mod spool;
+#[cfg(feature = "live")]
+mod syslog;
 mod walk;
 mod watch;
 mod wiring;

@@ -8,8 +8,6 @@ use anyhow::{Context, bail};
 
 use super::args::{Format, Showing};
 use super::exit::Rule;
-#[cfg(feature = "live")]
-use crate::report::Live;
 use crate::report::{Form, Json, Lines, Ndjson, Report, Shape, Text, Whole};
 
 /// What a report is told of the run, beside its shape.
@@ -41,22 +39,14 @@ pub(super) fn create(path: &Path, inputs: &[PathBuf]) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// The same for a run that goes on: on standard output, or at the end of a file.
-#[cfg(feature = "live")]
-pub(super) fn open_live(showing: &Showing, shape: Shape, rule: &Rule) -> anyhow::Result<Box<dyn Report>> {
-    let manner = Manner { rule, explain: None, issue: false };
-    let text = showing.format() == Format::Text;
-    let Some(path) = &showing.output else {
-        let out = io::stdout();
-        let colour = out.is_terminal() && colour_wanted();
-        let out = BufWriter::with_capacity(BUFFER, out);
-        return if text { Ok(Box::new(Live::new(out, shape, colour))) } else { report(showing.format(), out, shape, &manner, false) };
-    };
-    let out = BufWriter::with_capacity(BUFFER, create(path, &[])?);
-    if text { Ok(Box::new(Live::new(out, shape, false))) } else { report(showing.format(), out, shape, &manner, false) }
-}
-
-fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, manner: &Manner<'_>, colour: bool) -> anyhow::Result<Box<dyn Report>> {
+/// In the form that is wanted, to wherever it is to go.
+pub(super) fn report<W: Write + 'static>(
+    format: Format,
+    out: W,
+    shape: Shape,
+    manner: &Manner<'_>,
+    colour: bool,
+) -> anyhow::Result<Box<dyn Report>> {
     let form = match format {
         _ if manner.issue => Some(Form::Issue),
         Format::Html => Some(Form::Html),
@@ -76,12 +66,12 @@ fn report<W: Write + 'static>(format: Format, out: W, shape: Shape, manner: &Man
 }
 
 /// <https://no-color.org>: any value but an empty one says no.
-fn colour_wanted() -> bool {
+pub(super) fn colour_wanted() -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-const BUFFER: usize = 64 * 1024;
+pub(super) const BUFFER: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

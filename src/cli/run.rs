@@ -48,7 +48,7 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let mut spool = evidence.as_ref().and_then(|_| Spool::for_inputs(&reading.captures, &settings.limits));
     let (limits, keyer, stall_after) = (settings.limits.clone(), settings.keyer.clone(), settings.stall_after);
     let report = output::open(&showing, &reading.captures, shape, &output::Manner { rule: &rule, explain, issue })?;
-    let mut report = Picking { report, evidence: evidence.as_ref() };
+    let mut report = Picking { report, evidence: evidence.as_ref(), spool: None };
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut report, rule: &rule, seen: &seen };

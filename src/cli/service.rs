@@ -88,7 +88,9 @@ impl Service {
     /// Bounds that fit the memory.
     pub(super) fn limits(&self) -> anyhow::Result<Limits> {
         match self.max_memory {
-            Some(most) if most < LEAST_MEMORY => anyhow::bail!("--max-memory: a run does not fit into less than {} MiB", LEAST_MEMORY / MIB),
+            Some(most) if most < LEAST_MEMORY => {
+                anyhow::bail!("--max-memory: a run does not fit into less than {} MiB", LEAST_MEMORY / MIB)
+            }
             Some(most) => Ok(Limits::default().within(most)),
             None => Ok(Limits::default()),
         }
@@ -157,7 +159,7 @@ pub(super) fn give_up(confinement: Option<&Arc<Confinement>>) -> anyhow::Result<
 
 impl Serving {
     /// The report, with everything that passes counted.
-    pub(super) fn counted(&self, report: Box<dyn Report>) -> Box<dyn Report> {
+    pub(super) fn counted<'a>(&self, report: Box<dyn Report + 'a>) -> Box<dyn Report + 'a> {
         match &self.metrics {
             Some(metrics) => Box::new(Counted { report, metrics: Rc::clone(metrics) }),
             None => report,
@@ -276,12 +278,12 @@ impl GatewayList {
 }
 
 /// Hands everything on to the report, and counts it.
-struct Counted {
-    report: Box<dyn Report>,
+struct Counted<'a> {
+    report: Box<dyn Report + 'a>,
     metrics: Rc<RefCell<Metrics>>,
 }
 
-impl Output for Counted {
+impl Output for Counted<'_> {
     fn pair(&mut self, judged: Judged) {
         self.metrics.borrow_mut().pair(&judged);
         self.report.pair(judged);
@@ -305,7 +307,7 @@ impl Output for Counted {
     }
 }
 
-impl Report for Counted {
+impl Report for Counted<'_> {
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         self.report.finish(summary)
     }

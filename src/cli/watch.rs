@@ -128,7 +128,7 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     use super::attach::Attached;
     let Ready { settings: Settings { limits, keyer, gateways, stall_after }, rule, theme, keys, mouse } = ready;
     let mut followed = super::keylogs::Followed::open(keylogs)?;
-    let Attached { feed, mut recorder, said } = attach.open(&limits, None)?;
+    let Attached { feed, mut recorder, said, .. } = attach.open(&limits, None)?;
     let uid = rustix::process::geteuid();
     let privilege = if uid.is_root() { "as root".to_owned() } else { format!("as user {}", uid.as_raw()) };
     let run = Run { live: true, source: said, notes: vec![privilege], ..Run::default() };
@@ -141,14 +141,13 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     if keylogs.is_empty() {
         engine.secrets_complete();
     }
-    let tally = crate::live::attend(&mut engine, &feed, recorder.as_mut(), |engine, _| {
+    let tally = crate::live::attend(&mut engine, &feed, &mut super::attach::keepers(&mut recorder), |engine, _| {
         followed.read(|text| engine.secrets(text));
         show(engine, &post, || run.clone());
         !post.closed()
     });
     if let Some(recorder) = &mut recorder {
-        recorder.finish();
-        recorder.trouble().into_iter().for_each(|loss| engine.loss(loss));
+        recorder.finish().into_iter().for_each(|loss| engine.loss(loss));
     }
     let (mut summary, _) = engine.finish(Vec::new());
     summary.captures = feed.names().to_vec();

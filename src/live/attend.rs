@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Keep;
 use super::merge::{Merge, Next};
-use super::record::Recorder;
 use crate::base::{Stamp, Ts};
 use crate::packet::Frame;
 use crate::pipeline::{Engine, Loss, Output};
@@ -26,16 +26,17 @@ pub struct Tally {
     pub last: Option<Ts>,
 }
 
-/// Drives the engine from the sources of `feed` until `go_on` says no or the sources end; then takes what they still have.
+/// Drives the engine from the sources of `feed` until `go_on` says no or the sources end; then takes what they still have. Each packet is
+/// shown to the `keepers` before it is judged.
 ///
 /// `go_on` is asked after every few packets and at least every 50 ms; it may talk to the engine (to show what is new, to give it keys).
 pub fn attend<O: Output>(
     engine: &mut Engine<O>,
     feed: &Feed,
-    recorder: Option<&mut Recorder>,
+    keepers: &mut [&mut dyn Keep],
     mut go_on: impl FnMut(&mut Engine<O>, &Tally) -> bool,
 ) -> Tally {
-    let mut run = Run { engine, recorder, feed, tally: Tally::default(), ord: 0, ticked: Ts(i64::MIN) };
+    let mut run = Run { engine, keepers, feed, tally: Tally::default(), ord: 0, ticked: Ts(i64::MIN) };
     let mut merge = Merge::new(feed.names().len());
     let mut deadline: Option<Instant> = None;
     while !merge.ended() && deadline.is_none_or(|end| Instant::now() < end) {
@@ -63,9 +64,9 @@ pub fn attend<O: Output>(
     run.tally
 }
 
-struct Run<'a, O: Output> {
+struct Run<'a, 'k, O: Output> {
     engine: &'a mut Engine<O>,
-    recorder: Option<&'a mut Recorder>,
+    keepers: &'a mut [&'k mut dyn Keep],
     feed: &'a Feed,
     tally: Tally,
     /// Place of the last input, packet or plaintext.
@@ -73,7 +74,7 @@ struct Run<'a, O: Output> {
     ticked: Ts,
 }
 
-impl<O: Output> Run<'_, O> {
+impl<O: Output> Run<'_, '_, O> {
     /// Judges what is due, at most so many packets. Whether there may be more.
     fn some(&mut self, merge: &mut Merge, all: bool) -> bool {
         (0..MOST).all(|_| {
@@ -85,10 +86,10 @@ impl<O: Output> Run<'_, O> {
                         self.tally.last = Some(caught.ts);
                         self.ord += 1;
                         let at = Stamp { ord: self.ord, ts: caught.ts, frame: self.tally.judged, file: 0 };
-                        if let Some(recorder) = self.recorder.as_mut() {
-                            recorder.packet(source, self.feed.names().get(source).map_or("", String::as_str), link, &caught);
-                        }
-                        self.engine.frame(Frame { link, data: caught.data, orig_len: caught.orig_len, iface: source as u32, at });
+                        let frame = Frame { link, data: caught.data, orig_len: caught.orig_len, iface: source as u32, at };
+                        let name = self.feed.names().get(source).map_or("", String::as_str);
+                        self.keepers.iter_mut().for_each(|keeper| keeper.packet(source, name, &frame));
+                        self.engine.frame(frame);
                     }
                     Next::Plain(plain, ts) => {
                         self.ord += 1;
@@ -123,9 +124,7 @@ impl<O: Output> Run<'_, O> {
                 self.tally.received += own;
                 self.engine.dropped(kernel);
                 self.engine.overloaded(own);
-                if let Some(recorder) = self.recorder.as_mut() {
-                    recorder.dropped(source, kernel + own);
-                }
+                self.keepers.iter_mut().for_each(|keeper| keeper.dropped(source, kernel + own));
             }
             Event::Trouble { kind, place, detail } => {
                 self.engine.loss(Loss { kind: kind.to_owned(), place, detail, at: None });
@@ -140,9 +139,7 @@ impl<O: Output> Run<'_, O> {
             self.ticked = now;
             self.engine.tick(now);
         }
-        if let Some(error) = self.recorder.as_mut().and_then(|recorder| recorder.trouble()) {
-            self.engine.loss(error);
-        }
+        self.keepers.iter_mut().filter_map(|keeper| keeper.trouble()).for_each(|loss| self.engine.loss(loss));
     }
 }
 

@@ -6,10 +6,11 @@ use std::io::{self, BufWriter};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::Keep;
 use crate::base::Ts;
 use crate::capfile::Writer;
+use crate::packet::Frame;
 use crate::pipeline::Loss;
-use crate::source::live::Caught;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -56,43 +57,10 @@ impl Recorder {
         })
     }
 
-    /// A packet of a source with that name.
-    pub fn packet(&mut self, source: usize, name: &str, link: u16, caught: &Caught<'_>) {
-        self.last = self.last.max(caught.ts);
-        self.counts.entry(source).or_default().0 += 1;
-        let (size, ts) = (self.ring.size, caught.ts);
-        let written = self.attempt(|open| {
-            let known = open.interfaces.get(&(source, link)).copied();
-            let iface = match known {
-                Some(iface) => iface,
-                None => {
-                    let iface = open.writer.interface(link, SNAPLEN, Some(name))?;
-                    open.interfaces.insert((source, link), iface);
-                    iface
-                }
-            };
-            open.written += BLOCK + caught.data.len() as u64;
-            open.writer.packet(iface, ts, caught.data, caught.orig_len, None)?;
-            Ok(open.written)
-        });
-        if written.is_some_and(|written| written >= size) {
-            self.rotate();
-        }
-    }
-
-    /// Packets of a source were lost.
-    pub fn dropped(&mut self, source: usize, packets: u64) {
-        self.counts.entry(source).or_default().1 += packets;
-    }
-
-    /// What went wrong since this was last asked: recording ends then, and nothing else.
-    pub fn trouble(&mut self) -> Option<Loss> {
-        self.failed.take()
-    }
-
-    /// Ends the file.
-    pub fn finish(&mut self) {
+    /// Ends the file. Gives what went wrong since this was last asked.
+    pub fn finish(&mut self) -> Option<Loss> {
         self.close();
+        self.failed.take()
     }
 
     /// Tells the losses, then ends the file.
@@ -165,6 +133,40 @@ impl Recorder {
     }
 }
 
+impl Keep for Recorder {
+    fn packet(&mut self, source: usize, name: &str, frame: &Frame<'_>) {
+        let (size, ts) = (self.ring.size, frame.at.ts);
+        self.last = self.last.max(ts);
+        self.counts.entry(source).or_default().0 += 1;
+        let written = self.attempt(|open| {
+            let known = open.interfaces.get(&(source, frame.link)).copied();
+            let iface = match known {
+                Some(iface) => iface,
+                None => {
+                    let iface = open.writer.interface(frame.link, SNAPLEN, Some(name))?;
+                    open.interfaces.insert((source, frame.link), iface);
+                    iface
+                }
+            };
+            open.written += BLOCK + frame.data.len() as u64;
+            open.writer.packet(iface, ts, frame.data, frame.orig_len, None)?;
+            Ok(open.written)
+        });
+        if written.is_some_and(|written| written >= size) {
+            self.rotate();
+        }
+    }
+
+    fn dropped(&mut self, source: usize, packets: u64) {
+        self.counts.entry(source).or_default().1 += packets;
+    }
+
+    /// Recording ends then, and nothing else.
+    fn trouble(&mut self) -> Option<Loss> {
+        self.failed.take()
+    }
+}
+
 fn open(path: &Path) -> io::Result<Open> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let out = BufWriter::with_capacity(BUFFER, file);
@@ -182,6 +184,12 @@ const BUFFER: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Stamp;
+
+    fn frame(n: i64) -> Frame<'static> {
+        let at = Stamp { ord: n as u64, ts: Ts(n), frame: n as u64, file: 0 };
+        Frame { link: 1, data: &[7; 1_000], orig_len: 1_000, iface: 0, at }
+    }
 
     #[test]
     fn the_ring_is_bounded_and_the_latest_bears_the_name() {
@@ -189,23 +197,21 @@ mod tests {
         let path = folder.path().join("live.pcapng");
         let mut recorder = Recorder::new(&path, Ring { size: LEAST, files: 3 }).unwrap();
         for n in 0..400 {
-            recorder.packet(0, "lo", 1, &Caught { ts: Ts(n), orig_len: 1_000, data: &[7; 1_000] });
+            recorder.packet(0, "lo", &frame(n));
         }
-        recorder.finish();
+        assert!(recorder.finish().is_none());
         let mut names: Vec<String> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["live-000005.pcapng", "live-000006.pcapng", "live.pcapng"]);
-        assert!(recorder.trouble().is_none());
     }
 
     #[test]
     fn a_full_disk_ends_the_recording_and_nothing_else() {
         let mut recorder = Recorder::new(Path::new("/dev/full"), Ring { size: LEAST, files: 1 }).unwrap();
         for n in 0..400 {
-            recorder.packet(0, "lo", 1, &Caught { ts: Ts(n), orig_len: 1_000, data: &[7; 1_000] });
+            recorder.packet(0, "lo", &frame(n));
         }
-        recorder.finish();
-        assert!(recorder.trouble().unwrap().detail.contains("not kept any more"));
+        assert!(recorder.finish().unwrap().detail.contains("not kept any more"));
     }
 }

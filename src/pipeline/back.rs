@@ -6,7 +6,7 @@ use super::exchanges::Exchanges;
 use super::front::Walked;
 use super::middle::Hear;
 use super::{Loss, Output, Summary};
-use crate::base::{Counts, Limits, Stamp, Ts};
+use crate::base::{Count, Counts, Limits, Stamp, Ts};
 use crate::correlate::{Correlator, Pair};
 use crate::mcp::{Joiner, Seen};
 use crate::verdict::{Finding, Findings, Judge, Verdict};
@@ -22,6 +22,7 @@ pub struct Back<O> {
     judge: Judge,
     findings: Findings,
     summary: Summary,
+    most_losses: usize,
     pub(super) out: O,
 }
 
@@ -37,6 +38,7 @@ impl<O: Output> Back<O> {
             judge,
             findings: Findings::new(limits),
             summary: Summary::default(),
+            most_losses: limits.losses,
             out,
         }
     }
@@ -138,7 +140,11 @@ impl<O: Output> Hear for Back<O> {
     }
 
     fn loss(&mut self, loss: Loss) {
-        self.summary.losses.push(loss.clone());
+        if self.summary.losses.len() < self.most_losses {
+            self.summary.losses.push(loss.clone());
+        } else {
+            self.counts.add(Count::LossesUntold, 1);
+        }
         self.out.loss(loss);
     }
 }

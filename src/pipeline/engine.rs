@@ -161,3 +161,42 @@ impl<O: Output> Engine<O> {
         self.front.counts()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Count;
+    use crate::correlate::Leg;
+    use crate::verdict::Judged;
+
+    #[derive(Default)]
+    struct Told(u64);
+
+    impl Output for Told {
+        fn pair(&mut self, _: Judged) {}
+
+        fn loss(&mut self, _: Loss) {
+            self.0 += 1;
+        }
+
+        fn finding(&mut self, _: Finding) {}
+
+        fn exchange(&mut self, _: Leg) {}
+    }
+
+    #[test]
+    fn an_interface_that_comes_and_goes_for_ever_takes_no_more_memory() {
+        let options = Options {
+            limits: Limits { losses: 10, ..Limits::default() },
+            keyer: Keyer::new([7; 32]),
+            gateways: Vec::new(),
+            stall_after: 1,
+        };
+        let mut engine = Engine::new(options, Told::default());
+        for _ in 0..25 {
+            engine.loss(Loss { kind: "interface".to_owned(), place: "eth0".to_owned(), detail: "gone".to_owned(), at: None });
+        }
+        let (summary, Told(told)) = engine.finish(Vec::new());
+        assert_eq!((told, summary.losses.len(), summary.counts.get(Count::LossesUntold)), (25, 10, 15));
+    }
+}

@@ -17,7 +17,6 @@ pub struct Json<W> {
     shape: Shape,
     listed: bool,
     findings: Vec<Finding>,
-    losses: Vec<Loss>,
 }
 
 impl<W: Write> Json<W> {
@@ -25,7 +24,7 @@ impl<W: Write> Json<W> {
     pub fn new(out: W, shape: Shape) -> Json<W> {
         let mut sink = Sink::new(out);
         sink.text(if shape.exchanges { "{\"exchanges\":[" } else { "{\"pairs\":[" });
-        Json { sink, shape, listed: false, findings: Vec::new(), losses: Vec::new() }
+        Json { sink, shape, listed: false, findings: Vec::new() }
     }
 
     fn between(&mut self) {
@@ -42,11 +41,8 @@ impl<W: Write> Output for Json<W> {
         }
     }
 
-    fn loss(&mut self, loss: Loss) {
-        if !self.shape.only_findings {
-            self.losses.push(loss);
-        }
-    }
+    /// The summary has them all.
+    fn loss(&mut self, _: Loss) {}
 
     fn finding(&mut self, finding: Finding) {
         self.findings.push(finding);
@@ -72,7 +68,8 @@ impl<W: Write> Report for Json<W> {
             self.sink.record(&self.findings.iter().map(FindingRecord::new).collect::<Vec<_>>());
         }
         self.sink.text(",\n\"captures\":");
-        self.sink.record(&self.losses.iter().map(CaptureRecord::new).collect::<Vec<_>>());
+        let losses = summary.losses.iter().filter(|_| !self.shape.only_findings);
+        self.sink.record(&losses.map(CaptureRecord::new).collect::<Vec<_>>());
         self.sink.text(",\n\"summary\":");
         self.sink.record(&SummaryRecord::new(summary));
         self.sink.text("}\n");

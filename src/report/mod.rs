@@ -24,7 +24,7 @@ mod tests;
 
 pub use json::Json;
 pub use ndjson::Ndjson;
-pub use text::{Lines, Live, Text};
+pub use text::{Level, Lined, Lines, Live, Log, Text};
 pub(crate) use text::{page, say, words};
 pub use whole::{Form, Whole};
 

@@ -280,6 +280,11 @@ fn seen(summary: &Summary) -> String {
     )
 }
 
+/// Losses beyond the first `told`.
+pub(super) fn untold(summary: &Summary, told: usize) -> u64 {
+    summary.losses.len().saturating_sub(told) as u64 + summary.counts.get(Count::LossesUntold)
+}
+
 /// What was lost or could not be read; empty where nothing was.
 pub(super) fn health(summary: &Summary) -> Vec<String> {
     let mut all: Vec<String> = summary
@@ -291,9 +296,9 @@ pub(super) fn health(summary: &Summary) -> Vec<String> {
             format!("{place}{} ({})", loss.detail, loss.kind)
         })
         .collect();
-    let untold = summary.losses.len().saturating_sub(MOST_LOSSES);
+    let untold = untold(summary, MOST_LOSSES);
     if untold > 0 {
-        all.push(format!("and {}", many(untold as u64, "more loss")));
+        all.push(format!("and {}", many(untold, "more loss")));
     }
     for count in LOSSES {
         let n = summary.counts.get(*count);

@@ -10,6 +10,7 @@ use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, MMPermissions, MMapPath, Process, all_processes};
 
 use super::live::containers;
+use super::reach::Reach;
 
 /// A capability of this process, and what is lost without it.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ pub struct Server {
     pub name: String,
     /// Where it listens.
     pub listens: BTreeSet<SocketAddr>,
+    /// Addresses by which it can be asked: those, with every address of its network namespace where it listens on all.
+    pub reached: BTreeSet<SocketAddr>,
     /// Connections that others have with it now.
     pub clients: usize,
     /// Where it has connections of its own now.
@@ -45,6 +48,8 @@ pub struct Server {
     pub keylog: Option<PathBuf>,
     /// Whether its network namespace is another than ours.
     pub elsewhere: bool,
+    /// The number of its network namespace.
+    pub namespace: Option<u64>,
 }
 
 impl Server {
@@ -136,6 +141,7 @@ fn server(process: &Process, sockets: &[&TcpNetEntry], elsewhere: bool) -> Optio
     if listens.is_empty() {
         return None;
     }
+    let reach = Reach::of(process.pid());
     let ports: BTreeSet<u16> = listens.iter().map(SocketAddr::port).collect();
     let inward = |entry: &&&TcpNetEntry| ports.contains(&entry.local_address.port());
     let words = process.cmdline().unwrap_or_default();
@@ -151,6 +157,8 @@ fn server(process: &Process, sockets: &[&TcpNetEntry], elsewhere: bool) -> Optio
         tls: libraries(process),
         keylog,
         elsewhere,
+        namespace: namespace_number(&process.pid().to_string()),
+        reached: listens.iter().flat_map(|listen| reach.reached(*listen)).collect(),
         listens,
     })
 }
@@ -192,6 +200,12 @@ fn libraries(process: &Process) -> BTreeSet<String> {
 
 fn namespace(pid: &str) -> PathBuf {
     fs::read_link(format!("/proc/{pid}/ns/net")).unwrap_or_default()
+}
+
+/// The number of a process's network namespace, from `net:[4026531992]`; `self` is this one.
+pub fn namespace_number(pid: &str) -> Option<u64> {
+    let name = namespace(pid);
+    name.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// include/uapi/linux/if.h

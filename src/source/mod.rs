@@ -14,6 +14,8 @@ mod input;
 pub mod live;
 mod merge;
 mod plan;
+#[cfg(feature = "live")]
+mod reach;
 mod sample;
 mod sort;
 

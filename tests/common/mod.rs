@@ -2,10 +2,12 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bodies;
+pub mod net;
 pub mod pcap;
 pub mod scenario;
 #[cfg(all(feature = "live", target_os = "linux"))]
 pub mod space;
+pub mod tap;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

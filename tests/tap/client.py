@@ -2,7 +2,8 @@
 
 client.py PORT HOW COUNT SIZE [WAIT]    COUNT connections at once, each sends SIZE bytes that tell their place, and gets as many
 
-HOW: sync (a socket BIO), async (memory BIOs), fork (each connection in a child of this process)
+HOW: sync (a socket BIO), async (memory BIOs), uvloop (the same on libuv), fork (each connection in a child of this process), httpx,
+httpx-async, aiohttp; get (no body, one answer of SIZE bytes at /body)
 """
 import asyncio
 import os
@@ -51,25 +52,74 @@ async def memory(n):
     await writer.drain()
     await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(len(str(size)))
-    writer.write(get)
+    # uvloop gives up what it has not handed over yet when the other end closes.
+    writer.write(get.replace(b"Connection: close\r\n", b""))
     await writer.drain()
-    assert (await reader.read()).split(b"\r\n\r\n", 1)[1] == body
+    await reader.readuntil(b"\r\n\r\n")
+    assert await reader.readexactly(size) == body
     writer.close()
 
 
-async def together():
-    await asyncio.gather(*(memory(n) for n in range(count)))
+def url(path):
+    return f"https://127.0.0.1:{port}/{path}"
+
+
+def httpx_sync(n):
+    import httpx
+
+    with httpx.Client(verify=False) as client:
+        assert client.post(url(n), content=body).text == str(size)
+        assert client.get(url(f"pattern/{size}"), headers={"Connection": "close"}).content == body
+
+
+async def httpx_async(n):
+    import httpx
+
+    async with httpx.AsyncClient(verify=False, timeout=60) as client:
+        assert (await client.post(url(n), content=body)).text == str(size)
+        assert (await client.get(url(f"pattern/{size}"), headers={"Connection": "close"})).content == body
+
+
+async def aiohttp_client(n):
+    import aiohttp
+
+    async with aiohttp.ClientSession() as client:
+        async with client.post(url(n), data=body, ssl=context) as answer:
+            assert await answer.text() == str(size)
+        async with client.get(url(f"pattern/{size}"), headers={"Connection": "close"}, ssl=context) as answer:
+            assert await answer.read() == body
+
+
+def get(_):
+    import http.client
+
+    link = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
+    link.request("GET", "/body")
+    assert link.getresponse().read() == body
+    link.close()
+
+
+async def together(one):
+    await asyncio.gather(*(one(n) for n in range(count)))
+
+
+def threads(one):
+    all = [threading.Thread(target=one, args=(n,)) for n in range(count)]
+    [thread.start() for thread in all]
+    [thread.join() for thread in all]
 
 
 print("ready", os.getpid(), flush=True)
 if len(sys.argv) > 5 and sys.argv[5] == "go":
     sys.stdin.readline()
-if how == "sync":
-    threads = [threading.Thread(target=sync, args=(n,)) for n in range(count)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-elif how == "async":
-    asyncio.run(together())
+if how in ("sync", "httpx", "get"):
+    threads({"sync": sync, "httpx": httpx_sync, "get": get}[how])
+elif how in ("async", "httpx-async", "aiohttp"):
+    asyncio.run(together({"async": memory, "httpx-async": httpx_async, "aiohttp": aiohttp_client}[how]))
+elif how == "uvloop":
+    import uvloop
+
+    uvloop.run(together(memory))
 elif how == "fork":
     children = []
     for n in range(count):

@@ -19,4 +19,4 @@ mod tests;
 
 pub use bundle::{Bundle, Kept, Replayed, Setting};
 pub use gather::Gather;
-pub use pick::{Expected, Picker, Wanted};
+pub use pick::{Expected, Picker, Stretch, Wanted};

@@ -75,6 +75,17 @@ pub(super) enum How {
     Opaque,
 }
 
+/// What of the input shows a pair, for whoever cannot read the input again: packets of one connection.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// Client and server, by every address that they have.
+    pub ends: Vec<(Addr, Addr)>,
+    /// From which place of the input.
+    pub from: u64,
+    /// To which.
+    pub until: u64,
+}
+
 /// A finding and the pairs that show it.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -93,41 +104,47 @@ impl Picker {
         Picker { traces: Vec::new(), known: BTreeMap::new(), sound: BTreeMap::new(), files, limits: limits.clone() }
     }
 
-    /// A pair was judged.
-    pub fn pair(&mut self, judged: &Judged) {
-        self.note_context(judged);
+    /// A pair was judged. Gives what it takes of the input to show it, where it was picked.
+    pub fn pair(&mut self, judged: &Judged) -> Vec<Stretch> {
+        let context = self.note_context(judged);
+        self.pick(judged).or(context).iter().flat_map(|trace| &trace.parts).map(Stretch::new).collect()
+    }
+
+    fn pick(&mut self, judged: &Judged) -> Option<Trace> {
         let flagged = judged.verdict.flagged();
         if !(flagged || judged.verdict == Verdict::Unresolved) || self.traces.len() >= self.limits.evidence_pairs {
-            return;
+            return None;
         }
         let cause = judged.cause.as_ref().map(|cause| cause.kind);
         let key = (judged.verdict, judged.rule, judged.failure, cause, judged.because, judged.pair.down.path().to_owned(), judged.server);
         let kept = self.known.entry(key).or_default();
         // One shows a finding; what is certain only of many pairs together needs them all.
         if *kept >= if flagged { OF_A_KIND } else { self.limits.evidence_bundle_pairs } {
-            return;
+            return None;
         }
         *kept += 1;
         self.traces.push(Trace::new(judged, &self.files));
+        self.traces.last().cloned()
     }
 
-    fn note_context(&mut self, judged: &Judged) {
+    fn note_context(&mut self, judged: &Judged) -> Option<Trace> {
         let pair = &judged.pair;
         let answered = matches!(judged.verdict, Verdict::Healthy | Verdict::Propagated | Verdict::Swallowed | Verdict::Partial);
         if !answered || judged.failure == Some(Failure::Timeout) {
-            return;
+            return None;
         }
         // Any that was answered will do, a healthy one is better.
         let better = |known: &Trace| judged.verdict == Verdict::Healthy && known.expected.verdict != Verdict::Healthy;
         let new = |server: &Addr| self.sound.get(&(pair.gateway, *server)).is_none_or(better);
         let servers: Vec<Addr> = pair.up.iter().map(|link| link.leg.peers.server).filter(new).collect();
         if servers.is_empty() || self.sound.len() >= self.limits.evidence_bundle_pairs || pair.up.len() > MOST_SOUND {
-            return;
+            return None;
         }
         let trace = Trace::new(judged, &self.files);
         for server in servers {
             self.sound.insert((pair.gateway, server), trace.clone());
         }
+        Some(trace)
     }
 
     /// The evidence for findings, in their order; and how many findings go without.
@@ -155,6 +172,14 @@ impl Picker {
             all.push(Wanted { finding: finding.number, record, traces, context, untold });
         }
         (all, findings.len().saturating_sub(self.limits.evidence_bundles))
+    }
+}
+
+impl Stretch {
+    fn new(part: &Part) -> Stretch {
+        let clients: Vec<Addr> = std::iter::once(part.peers.client).chain(part.peers.client_aliases.iter().copied()).collect();
+        let ends = part.peers.servers().flat_map(|server| clients.iter().map(move |client| (*client, server)).collect::<Vec<_>>());
+        Stretch { ends: ends.collect(), from: part.from, until: part.until }
     }
 }
 

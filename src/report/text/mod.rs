@@ -3,8 +3,10 @@
 
 pub(super) mod explain;
 mod finding;
+mod groups;
 mod lines;
 mod live;
+mod log;
 pub(super) mod overview;
 pub(crate) mod page;
 pub(crate) mod say;
@@ -13,6 +15,7 @@ pub(crate) mod words;
 
 pub use lines::Lines;
 pub use live::Live;
+pub use log::{Level, Lined, Log};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

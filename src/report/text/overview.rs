@@ -6,7 +6,7 @@ use super::story::addresses;
 use crate::base::Count;
 use crate::correlate::Gateway;
 use crate::pipeline::Summary;
-use crate::report::view::outcomes;
+use crate::report::view::{outcomes, untold};
 use crate::verdict::{Reason, Verdict};
 
 /// One line that says it all.
@@ -55,8 +55,8 @@ fn losses(page: &mut Page, summary: &Summary) {
         let place = if loss.place.is_empty() { String::new() } else { format!("{}: ", loss.place) };
         format!("{place}{} ({})", loss.detail, loss.kind)
     });
-    let untold = summary.losses.len().saturating_sub(MOST_LOSSES);
-    let more = (untold > 0).then(|| format!("... and {}: --format ndjson lists them all", many(untold as u64, "more loss")));
+    let untold = untold(summary, MOST_LOSSES);
+    let more = (untold > 0).then(|| format!("... and {}: --format ndjson lists them all", many(untold, "more loss")));
     let counted = LOSSES.iter().filter(|count| summary.counts.get(**count) > 0);
     let counted = counted.map(|count| format!("{} × {}", number(summary.counts.get(*count)), lower(count.doc())));
     let mut label = "lost";

@@ -41,6 +41,9 @@ pub(super) fn filter(needs: &Needs) -> Result<BpfProgram, BackendError> {
         sends = Vec::new();
         REOPEN.iter().for_each(|call| drop(rules.insert(*call, Vec::new())));
     }
+    if needs.log {
+        sends = Vec::new();
+    }
     if needs.probes {
         // Programs and links of the kernel's (PERF_EVENT_IOC_*, '$').
         asks.push(rule(&[(1, Op::MaskedEq(0xff00), 0x2400)])?);
@@ -142,7 +145,7 @@ const PROBES: &[i64] = &[
     libc::SYS_dup,
 ];
 
-/// Files of a recording: made, renamed, removed.
+/// Files of a recording, a rotated output, evidence: made, renamed, removed, and read again.
 const WRITES: &[i64] = &[
     libc::SYS_openat,
     #[cfg(target_arch = "x86_64")]
@@ -152,4 +155,10 @@ const WRITES: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_unlink,
     libc::SYS_unlinkat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    libc::SYS_mkdirat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
 ];

@@ -50,7 +50,7 @@ impl Open {
             .create()?;
         let read = |folder| Ok::<_, RulesetError>(PathBeneath::new(folder, AccessFs::ReadFile | AccessFs::ReadDir));
         let write = |folder| {
-            let make = AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
+            let make = AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::RemoveFile | AccessFs::Truncate;
             Ok::<_, RulesetError>(PathBeneath::new(folder, AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | make))
         };
         rules.add_rules(self.reads.iter().map(read))?.add_rules(self.writes.iter().map(write))?.restrict_self()

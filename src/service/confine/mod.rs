@@ -25,6 +25,8 @@ pub struct Needs {
     pub reopen: bool,
     /// Probes are set in processes that start later (`--tls`).
     pub probes: bool,
+    /// The system's log is told, which is looked for by its name each time.
+    pub log: bool,
     /// Directories in which files are read again.
     pub reads: Vec<PathBuf>,
     /// Directories in which files are made, renamed and removed.
@@ -139,6 +141,7 @@ impl Confinement {
     fn why(&self, kept: CapabilitySet) -> Vec<&'static str> {
         let reasons = [
             (kept.contains(CapabilitySet::NET_RAW), "an interface named with -i may have to be opened again"),
+            (self.needs.log, "--log looks for the system's log again: datagrams may be sent"),
             (self.needs.probes && !kept.is_empty(), "--tls sets probes in processes that start later"),
         ];
         reasons.into_iter().filter_map(|(holds, why)| holds.then_some(why)).collect()

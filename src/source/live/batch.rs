@@ -48,6 +48,12 @@ impl Batch {
         Some(Caught { ts: head.ts, orig_len: head.orig_len, data: self.bytes.get(begin..head.end)? })
     }
 
+    /// Gives back memory that growing took ahead: what waits in the queue counts by what it takes.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.heads.shrink_to_fit();
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.heads.len()
@@ -76,6 +82,7 @@ mod tests {
         batch.push(Ts(7), 2, b"de");
         let out: Vec<_> = (0..4).map_while(|n| batch.get(n)).map(|one| (one.ts.0, one.orig_len, one.data)).collect();
         assert_eq!(out, [(5, 9, &b"abc"[..]), (6, 0, b""), (7, 2, b"de")]);
-        assert!(batch.weight() >= 5 + 3 * size_of::<Head>());
+        batch.shrink();
+        assert_eq!(batch.weight(), 5 + 3 * size_of::<Head>());
     }
 }

@@ -162,8 +162,9 @@ impl Reader {
         let _ = self.insist(Event::Ended);
     }
 
-    fn hand_over(&mut self, batch: Batch) {
+    fn hand_over(&mut self, mut batch: Batch) {
         let packets = batch.len() as u64;
+        batch.shrink();
         if self.inlet.offer(Event::Packets(batch)).is_err() {
             self.lost.own += packets;
         }

@@ -51,6 +51,11 @@ impl Namespace {
         Ok(Namespace { file, name: id.to_owned() })
     }
 
+    /// Its number, as the links of `/proc/PID/ns` show it.
+    pub fn number(&self) -> Option<u64> {
+        rustix::fs::fstat(&self.file).ok().map(|stat| stat.st_ino)
+    }
+
     /// The same once more, for another thread.
     pub(super) fn again(&self) -> Result<Namespace, NoNamespace> {
         let file = self.file.try_clone().map_err(|error| no(&self.name, error.to_string()))?;
@@ -64,9 +69,11 @@ impl Namespace {
     }
 }
 
-/// Container ids in a `/proc/PID/cgroup`: 64 hex digits, as docker, podman, containerd and CRI-O name their groups.
+/// Container ids in a `/proc/PID/cgroup`: 64 hex digits, as docker, podman, containerd and CRI-O name their groups. conmon, which holds a
+/// container from outside, bears its id as well (`libpod-conmon-ID.scope`).
 pub fn containers(groups: &str) -> impl Iterator<Item = &str> {
-    groups.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64)
+    let inside = groups.split(['/', '\n']).filter(|group| !group.contains("conmon-"));
+    inside.flat_map(|group| group.split(|c: char| !c.is_ascii_hexdigit())).filter(|word| word.len() == 64)
 }
 
 /// Process ids, ascending.
@@ -98,7 +105,9 @@ mod tests {
         ] {
             assert_eq!(containers(&group).collect::<Vec<_>>(), [id.as_str()], "{group}");
         }
-        assert_eq!(containers("0::/user.slice/user-0.slice").count(), 0);
+        for group in ["0::/user.slice/user-0.slice".to_owned(), format!("0::/machine.slice/libpod-conmon-{id}.scope")] {
+            assert_eq!(containers(&group).count(), 0, "{group}");
+        }
     }
 
     #[test]
