@@ -17,6 +17,20 @@ macro_rules! limits {
     };
 }
 
+impl Limits {
+    /// The same with the pools that count over the whole run cut to shares of so much memory (bytes): the queue of packets and the bytes
+    /// held behind holes get an eighth each, TLS records that wait for a key a sixteenth. A pool that is smaller anyway stays as it is.
+    pub fn within(self, memory: u64) -> Limits {
+        let share = |part: u64| usize::try_from(memory / part).unwrap_or(usize::MAX);
+        Limits {
+            live_queue_bytes: self.live_queue_bytes.min(share(8)),
+            reorder_bytes_total: self.reorder_bytes_total.min(share(8)),
+            tls_pending_bytes_total: self.tls_pending_bytes_total.min(share(16)),
+            ..self
+        }
+    }
+}
+
 limits! {
     /// Open TCP connections.
     connections: 131_072 "connections", at "the one longest silent is closed as evicted";
@@ -120,10 +134,25 @@ limits! {
     watch_history: 240 "stretches", at "stretches become longer, up to a minute; then the oldest is forgotten";
     /// Losses listed in the dashboard.
     watch_losses: 200 "losses", at "further ones are counted, not listed";
+    /// Upstream servers told apart in `/metrics`.
+    metrics_servers: 100 "servers", at "further ones are counted together as `other`";
     /// Memory of captured packets that wait to be judged, live.
     live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
     /// Batches of packets and other news that wait to be judged, live.
     live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
     /// Lines that wait until syslog or the journal takes them (`--log`).
     log_lines: 1_000 "lines", at "the oldest is dropped; the end of the run tells how many";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_get_a_share_of_the_memory_and_never_more_than_their_limit() {
+        let (all, small) = (Limits::default(), Limits::default().within(64 << 20));
+        let pools = |limits: &Limits| [limits.live_queue_bytes, limits.reorder_bytes_total, limits.tls_pending_bytes_total];
+        assert_eq!(pools(&small), [8 << 20, 8 << 20, 4 << 20]);
+        assert_eq!(pools(&Limits::default().within(1 << 40)), pools(&all));
+    }
 }

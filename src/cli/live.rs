@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{Keys, Only, Showing, seconds};
-use super::attach::{Attach, Attached, keepers};
+use super::attach::{Attach, Attached, folder, keepers};
 use super::config::Config;
 use super::evidence::{Again, Evidence, Picking, Spooling};
 use super::exit::{Exit, Seen, Watched};
@@ -18,11 +18,12 @@ use super::meter::Meter;
 use super::outlet::Outlet;
 use super::plaintext::Plaintext;
 use super::replay::{Judged, Judging};
+use super::service::{Service, give_up, settle};
 use super::spool::Spool;
-use crate::base::Limits;
 use crate::live::{Keep, Tally, attend};
 use crate::pipeline::{Engine, Options};
-use crate::report::{Beat, Report, Shape};
+use crate::report::{Beat, Shape};
+use crate::service::confine::Needs;
 use crate::source::live::now;
 
 /// Watch this host's traffic and tell hidden upstream failures as they happen
@@ -34,6 +35,9 @@ pub(super) struct Live {
 
     #[command(flatten)]
     plaintext: Plaintext,
+
+    #[command(flatten)]
+    service: Service,
 
     #[command(flatten)]
     keys: Keys,
@@ -77,6 +81,7 @@ impl Live {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = Config::read(self.keys.config.as_deref())?;
         let keys = self.keys.or(&config);
+        let overruled = self.judging.names_gateways();
         let Judged { gateways, stall_after, rule } = self.judging.or(&config);
         let outlet = self.outlet.or(&config, &self.showing);
         let showing = self.showing.or(&config);
@@ -86,22 +91,35 @@ impl Live {
         let max_packets = self.max_packets.or(config.max_packets).unwrap_or(u64::MAX);
         let once = self.once || config.once;
 
-        let limits = Limits::default();
+        let service = self.service.or(&config);
+        let limits = service.limits()?;
         let evidence = self.evidence.or_else(|| config.evidence.clone());
+        let (attach, plaintext) = (self.attach.or(&config), self.plaintext.or(&config));
+        let read_again = keys.config.iter().chain(if evidence.is_some() { keys.keylog.as_slice() } else { &[] });
+        let needs = Needs {
+            reopen: attach.names_interfaces(),
+            probes: plaintext.is_wanted(),
+            log: outlet.is_log(),
+            reads: read_again.map(|path| folder(path)).collect(),
+            writes: attach.folder().into_iter().chain(outlet.folder(&showing)).chain(evidence.clone()).collect(),
+        };
         let evidence = evidence.map(|folder| Evidence::new(&folder, Vec::new(), &limits)).transpose()?.map(RefCell::new);
         let spool = evidence.as_ref().map(|_| RefCell::new(Spool::new(&limits)));
+        let confinement = service.confinement(needs)?;
         let report = outlet.open(&showing, Shape { only_findings, ..Shape::default() }, &rule, &limits)?;
-        let mut report = Picking { report, evidence: evidence.as_ref(), spool: spool.as_ref() };
+        let report = Box::new(Picking { report, evidence: evidence.as_ref(), spool: spool.as_ref() });
         let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
         let mut followed = Followed::open(&keys.keylog)?;
-        let Attached { mut feed, mut recorder, said, namespace } = self.attach.or(&config).open(&limits)?;
-        let mut tapping = self.plaintext.or(&config).open(&gateways, &limits, &mut feed)?;
+        let Attached { mut feed, mut recorder, said, namespace } = attach.open(&limits, settle(confinement.as_ref()))?;
+        let mut tapping = plaintext.open(&gateways, &limits, &mut feed)?;
         let known = if gateways.is_empty() { Known::look(namespace) } else { Known::default() };
         let gateways = if gateways.is_empty() { known.addresses() } else { gateways };
         let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
+        let mut serving = service.start(&limits, keys.config.as_deref(), overruled, confinement.as_ref())?;
+        let mut report = serving.counted(report);
         let seen = Seen::default();
-        let watched = Watched { report: &mut report, rule: &rule, seen: &seen };
+        let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
         let mut engine = Engine::new(Options { limits: limits.clone(), keyer: keyer.clone(), gateways, stall_after }, watched);
         if keys.keylog.is_empty() {
             engine.secrets_complete();
@@ -109,6 +127,7 @@ impl Live {
         if let Some(known) = known.said() {
             eprintln!("gatewitness: {known}");
         }
+        give_up(confinement.as_ref())?;
         eprintln!("gatewitness: watching {said}; Ctrl-C ends it");
 
         let started = Instant::now();
@@ -132,7 +151,8 @@ impl Live {
             let over = duration.is_some_and(|duration| started.elapsed() >= duration)
                 || tally.judged >= max_packets
                 || once && seen.found()
-                || seen.unwritable();
+                || seen.unwritable()
+                || !serving.look(engine, tally);
             !over && !meter.interrupted()
         });
         if let Some(recorder) = &mut recorder {
@@ -158,7 +178,7 @@ impl Live {
         if let Some(tapped) = tapping.tell() {
             eprintln!("{tapped}");
         }
-        Ok(rule.exit(&seen, &summary))
+        Ok(if serving.is_spent() { Exit::Memory } else { rule.exit(&seen, &summary) })
     }
 }
 
@@ -193,4 +213,5 @@ Exit codes:
   0  nothing to report
   1  a pair or a finding with a --fail-on verdict
   2  usage, or nothing can be captured
-  3  too incomplete to judge, and nothing was found (only with --strict)";
+  3  too incomplete to judge, and nothing was found (only with --strict)
+  4  --max-memory was exceeded";

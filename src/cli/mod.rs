@@ -31,6 +31,8 @@ mod replay;
 mod rotate;
 mod run;
 mod screen;
+#[cfg(feature = "live")]
+mod service;
 mod spool;
 #[cfg(feature = "live")]
 mod syslog;

@@ -1,12 +1,13 @@
 //! Where a run that goes on tells what it finds: standard output, a file that begins anew at a size, or the system's log.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use super::args::{Format, LogTo, Showing, size};
+use super::attach::folder;
 use super::config::Config;
 use super::exit::Rule;
 use super::output::{BUFFER, Manner, colour_wanted, create, report};
@@ -42,6 +43,16 @@ impl Outlet {
             max_size: self.max_size.or(config.max_size),
             max_files: self.max_files.or(config.max_files),
         }
+    }
+
+    /// Whether the system's log is told.
+    pub(super) fn is_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Where files are made while the run goes on.
+    pub(super) fn folder(&self, showing: &Showing) -> Option<PathBuf> {
+        self.max_size.and(showing.output.as_deref()).map(folder)
     }
 
     /// Opens the way out.

@@ -46,7 +46,8 @@ impl Plaintext {
         }
     }
 
-    fn is_wanted(&self) -> bool {
+    /// Whether any of it was asked for.
+    pub(super) fn is_wanted(&self) -> bool {
         self.tls || !(self.tls_pid.is_empty() && self.tls_exe.is_empty() && self.tls_container.is_empty())
     }
 

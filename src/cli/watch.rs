@@ -128,7 +128,7 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     use super::attach::Attached;
     let Ready { settings: Settings { limits, keyer, gateways, stall_after }, rule, theme, keys, mouse } = ready;
     let mut followed = super::keylogs::Followed::open(keylogs)?;
-    let Attached { feed, mut recorder, said, .. } = attach.open(&limits)?;
+    let Attached { feed, mut recorder, said, .. } = attach.open(&limits, None)?;
     let uid = rustix::process::geteuid();
     let privilege = if uid.is_root() { "as root".to_owned() } else { format!("as user {}", uid.as_raw()) };
     let run = Run { live: true, source: said, notes: vec![privilege], ..Run::default() };

@@ -5,6 +5,8 @@ pub mod bodies;
 pub mod net;
 pub mod pcap;
 pub mod scenario;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub mod space;
 pub mod tap;
 
 use std::path::Path;

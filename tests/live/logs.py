@@ -29,6 +29,8 @@ def listen(kind, said):
     path = PATHS[kind]
     at = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     at.bind(path)
+    # As syslog daemons and the journal leave it: the run is somebody else by then.
+    os.chmod(path, 0o666)
 
     def read():
         while True:
