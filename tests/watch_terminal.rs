@@ -304,7 +304,7 @@ fn live_traffic_is_shown_as_it_happens_and_leaving_asks() {
     let shown = tmux.wait("YES, NOW");
     assert!(shown.contains("swallowed") && shown.contains("127.0.0.11:9001"), "{shown}");
     tmux.keys(&["q"]);
-    tmux.wait("1 findings are not saved");
+    tmux.wait("1 finding not saved");
     tmux.keys(&["q"]);
     let after = tmux.wait("EXIT 1");
     assert!(after.contains("28 packets received") && after.contains("0 packets dropped by kernel"), "{after}");

@@ -24,6 +24,7 @@ mod output;
 mod plaintext;
 mod replay;
 mod run;
+mod save;
 mod screen;
 mod spool;
 mod walk;

@@ -1,6 +1,7 @@
 //! A state comes in, a drawn screen goes out; one file a view.
 
 mod capture;
+mod clients;
 mod evidence;
 mod findings;
 mod grid;
@@ -33,7 +34,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let text = format!("{}x{} is too small: {}x{} at least", area.width, area.height, LEAST.0, LEAST.1);
         frame.render_widget(Paragraph::new(text).wrap(ratatui::widgets::Wrap { trim: true }), area);
-        return state.theme.degrade(frame.buffer_mut());
+        return state.theme.apply(frame.buffer_mut());
     }
     let rows = |from: u16, height: u16| Rect { x: area.x, y: area.y + from, width: area.width, height };
     frame.render_widget(Paragraph::new(title(state, area.width)), rows(0, 1));
@@ -55,7 +56,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         frame.set_cursor_position(Position { x: (area.x + x).min(area.right().saturating_sub(1)), y: area.y + area.height - 2 });
     }
     frame.render_widget(Paragraph::new(footer(state, area.width)), rows(area.height - 1, 1));
-    state.theme.degrade(frame.buffer_mut());
+    state.theme.apply(frame.buffer_mut());
 }
 
 /// A text that is longer than the screen: from its first line shown.
@@ -143,9 +144,11 @@ fn typed(state: &State, prompt: &Prompt, width: u16) -> (Line<'static>, u16) {
             Ok(_) => (" filter: ".to_owned(), GOOD, format!("ok, {} pairs  {}", state.items.len(), offers(state, prompt))),
             Err(wrong) => (" filter: ".to_owned(), BAD, format!("not yet: {}", wrong.why)),
         },
-        Kind::Save(scope) => {
-            (format!(" save {} pairs to (Tab: others): ", scope.word()), Style::new(), ".ndjson: records, .txt: explained".to_owned())
-        }
+        Kind::Save(scope) => (
+            format!(" save {} pairs to (Tab: others): ", scope.word()),
+            Style::new(),
+            ".ndjson: records, .txt: explained, .pcapng: packets without secrets".to_owned(),
+        ),
     };
     // The end of a long text is what is being typed.
     let room = usize::from(width).saturating_sub(label.len() + 2).max(8);
