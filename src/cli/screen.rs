@@ -267,7 +267,60 @@ impl Drop for Close<'_> {
     }
 }
 
-/// Frames are drawn so often while something changes; keys are answered at once.
-const FRAME: Duration = Duration::from_millis(100);
+/// Frames are drawn so often while something changes, so that ten a second remain on a busy machine; keys are answered at once.
+const FRAME: Duration = Duration::from_millis(50);
 const LEAST: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::process::Command;
+
+    use rustix::fs::OFlags;
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_puts_the_terminal_back() {
+        let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal"));
+        unlockpt(&terminal).expect("it opens");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().unwrap();
+        let end = File::options().read(true).write(true).custom_flags(OFlags::NOCTTY.bits() as i32).open(name).expect("its other end");
+        let before = tcgetattr(&end).unwrap();
+        let ended = Command::new(std::env::current_exe().unwrap())
+            .args(["cli::screen::tests::fails_on_the_screen", "--exact", "--ignored", "--nocapture"])
+            .stdin(end.try_clone().unwrap())
+            .stdout(end.try_clone().unwrap())
+            .stderr(end.try_clone().unwrap())
+            .status()
+            .expect("it runs");
+        let after = tcgetattr(&end).unwrap();
+        drop(end);
+        let mut shown = Vec::new();
+        // Its end is told as an error (EIO), after all that was written.
+        let _ = terminal.read_to_end(&mut shown);
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(ended.success(), "{shown}");
+        let place = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?} in {shown:?}"));
+        let (entered, left, said) = (place("\u{1b}[?1049h"), place("\u{1b}[?1049l"), place("a mistake of ours"));
+        assert!(entered < left && left < said, "the message stands on the screen that stays: {shown:?}");
+        assert!(place("\u{1b}[?25h") > entered, "the cursor is shown again");
+        assert!(before.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO));
+        assert_eq!((before.local_modes, before.input_modes), (after.local_modes, after.input_modes));
+    }
+
+    #[test]
+    #[ignore = "run by a_panic_puts_the_terminal_back, in a terminal of its own"]
+    fn fails_on_the_screen() {
+        let drawing = thread::spawn(|| {
+            let _entered = Entered::enter(true).expect("it is entered");
+            panic!("a mistake of ours");
+        });
+        assert!(drawing.join().is_err());
+    }
+}

@@ -20,7 +20,7 @@ use crate::base::{Limits, Ts};
 use crate::correlate::Leg;
 use crate::pipeline::{Engine, Loss, Output};
 use crate::verdict::{self, Finding};
-use crate::watch::{Board, Keys, Palette, Post, Run, State, Theme};
+use crate::watch::{Board, Keys, Palette, Post, Run, Snapshot, State, Theme};
 
 /// Watch this host's traffic, or captures, in a terminal dashboard: is it happening, since when, to whom
 #[derive(Clone, Debug, Args)]
@@ -116,6 +116,7 @@ fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready)
     let post = Arc::new(Post::default());
     let (limits, keyer) = (settings.limits.clone(), settings.keyer.clone());
     let packets = Some(Packets { captures: captures.to_vec(), keylogs: keylogs.to_vec(), limits, keyer });
+    post.leave(Snapshot { run: run.clone(), ..Snapshot::default() });
     let drawing = screen::spawn(&post, Setup { state: State::new(theme, keys, opened.files()), mouse, packets })?;
     let seen = Seen::default();
     let mut board = Board::new(&settings.limits);
@@ -151,6 +152,7 @@ fn live(attach: super::attach::Attach, plaintext: super::plaintext::Plaintext, k
     let probes = tapping.said.take().unwrap_or_else(|| "no probes in processes (--tls sets them)".to_owned());
     let mut run = Run { live: true, source: said, notes: vec![privilege, probes], ..Run::default() };
     let post = Arc::new(Post::default());
+    post.leave(Snapshot { run: run.clone(), ..Snapshot::default() });
     let drawing = screen::spawn(&post, Setup { state: State::new(theme, keys, Vec::new()), mouse, packets: None })?;
     let seen = Seen::default();
     let mut board = Board::new(&limits);

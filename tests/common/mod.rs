@@ -4,6 +4,7 @@
 pub mod bodies;
 pub mod pcap;
 pub mod scenario;
+pub mod tmux;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

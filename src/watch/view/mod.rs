@@ -19,6 +19,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
 
 use super::filter::{self, Filter};
 use super::keys::Action;
@@ -100,10 +101,13 @@ fn title(state: &State, width: u16) -> Line<'static> {
         let text = if wide || *view == base { format!(" {} {} ", n + 1, view.name()) } else { format!(" {} ", n + 1) };
         spans.push(Span::styled(text, if *view == base { HERE } else { Style::new() }));
     }
-    for view in state.views.iter().skip(1) {
-        spans.push(Span::styled(format!(" › {}", view.name()), STRONG));
+    let mut deeper: String = state.views.iter().skip(1).map(|view| format!(" › {}", view.name())).collect();
+    let mut used: usize = spans.iter().map(Span::width).sum();
+    if used + deeper.width() + right.width() + 2 > usize::from(width) {
+        deeper = state.views.iter().skip(1).next_back().map(|view| format!(" › {}", view.name())).unwrap_or_default();
     }
-    let used: usize = spans.iter().map(Span::width).sum();
+    used += deeper.width();
+    spans.push(Span::styled(deeper, STRONG));
     let right = crop(&right, usize::from(width).saturating_sub(used + 2));
     let gap = usize::from(width).saturating_sub(used + right.chars().count() + 1);
     spans.push(Span::raw(" ".repeat(gap)));
@@ -121,10 +125,12 @@ fn word(state: &State, width: u16) -> (Line<'static>, Option<u16>) {
         return (Line::styled(crop(&format!(" {message}"), usize::from(width)), WARN.add_modifier(Modifier::BOLD)), None);
     }
     let mut told = Vec::new();
-    if !state.filter.is_empty() {
+    // The other views show everything.
+    let narrowed = state.views.contains(&View::Requests);
+    if narrowed && !state.filter.is_empty() {
         told.push(format!("filter: {}", Who::of(state).text(&state.filter_text)));
     }
-    if state.faults {
+    if narrowed && state.faults {
         told.push("flagged only".to_owned());
     }
     if !state.selected.is_empty() {

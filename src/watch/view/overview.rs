@@ -153,8 +153,11 @@ fn history(history: &History, width: usize, state: &State) -> Vec<Line<'static>>
     };
     let seconds = history.width / 1_000_000_000;
     let unit = if seconds >= 60 { "minute".to_owned() } else { format!("{seconds} s") };
+    if stretches.is_empty() {
+        return vec![Line::default(); 3];
+    }
     let begin = history.start + history.width.saturating_mul(from as i64);
-    let date = if state.time == TimeMode::Clock && !stretches.is_empty() { format!("{} ", day(begin)) } else { String::new() };
+    let date = if state.time == TimeMode::Clock { format!("{} ", day(begin)) } else { String::new() };
     let begin = format!("{date}{}", moment(begin, None, state));
     let hidden = stretches.iter().map(|(_, hidden)| hidden).max().copied().unwrap_or(0);
     let all = stretches.iter().map(|(all, _)| all).max().copied().unwrap_or(0);
