@@ -23,6 +23,8 @@ pub mod mcp;
 pub mod packet;
 pub mod pipeline;
 pub mod report;
+#[cfg(feature = "live")]
+pub mod service;
 pub mod source;
 pub mod tcp;
 pub mod tls;

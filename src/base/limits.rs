@@ -17,6 +17,20 @@ macro_rules! limits {
     };
 }
 
+impl Limits {
+    /// The same with the pools that count over the whole run cut to shares of so much memory (bytes): the queue of packets and the bytes
+    /// held behind holes get an eighth each, TLS records that wait for a key a sixteenth. A pool that is smaller anyway stays as it is.
+    pub fn within(self, memory: u64) -> Limits {
+        let share = |part: u64| usize::try_from(memory / part).unwrap_or(usize::MAX);
+        Limits {
+            live_queue_bytes: self.live_queue_bytes.min(share(8)),
+            reorder_bytes_total: self.reorder_bytes_total.min(share(8)),
+            tls_pending_bytes_total: self.tls_pending_bytes_total.min(share(16)),
+            ..self
+        }
+    }
+}
+
 limits! {
     /// Open TCP connections.
     connections: 131_072 "connections", at "the one longest silent is closed as evicted";
@@ -118,6 +132,8 @@ limits! {
     watch_history: 240 "stretches", at "stretches become longer, up to a minute; then the oldest is forgotten";
     /// Losses listed in the dashboard.
     watch_losses: 200 "losses", at "further ones are counted, not listed";
+    /// Upstream servers told apart in `/metrics`.
+    metrics_servers: 100 "servers", at "further ones are counted together as `other`";
     /// Memory of captured packets that wait to be judged, live.
     live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
     /// Batches of packets and other news that wait to be judged, live.

@@ -1,6 +1,7 @@
 //! Options that commands share, and the values that they take.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -141,6 +142,15 @@ impl FromStr for Named {
         let ip =
             bare.parse::<IpAddr>().map_err(|_| "expected an IP address, with or without port: 10.0.0.5:4000, [::1]:4000".to_owned())?;
         Ok(Named(ip, None))
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(port) => SocketAddr::new(self.0, port).fmt(f),
+            None => self.0.fmt(f),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where to listen: options that `live` and the dashboard share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -9,7 +9,7 @@ use super::args::size;
 use super::config::Config;
 use crate::base::Limits;
 use crate::live::{Recorder, Ring};
-use crate::source::live::{Capture, Feed, Namespace, start};
+use crate::source::live::{Capture, Feed, Namespace, Settle, start};
 
 /// What to attach to.
 #[derive(Clone, Debug, Default, Args)]
@@ -64,6 +64,16 @@ impl Attach {
         !interface.is_empty() || numbers || filter.is_some() || netns.is_some() || container.is_some() || record.is_some()
     }
 
+    /// Whether interfaces were named: these may go away, `any` does not.
+    pub(super) fn names_interfaces(&self) -> bool {
+        self.interface.iter().any(|name| name != "any")
+    }
+
+    /// Where files are made while the run goes on.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.record.as_deref().map(folder)
+    }
+
     /// With the configuration's word where the command line has none.
     pub(super) fn or(self, config: &Config) -> Attach {
         let named = self.netns.is_some() || self.container.is_some();
@@ -80,7 +90,9 @@ impl Attach {
     }
 
     /// Opens everything and begins to capture.
-    pub(super) fn open(self, limits: &Limits) -> anyhow::Result<Attached> {
+    ///
+    /// `settle`: what each source does before it looks at anything that came from outside.
+    pub(super) fn open(self, limits: &Limits, settle: Option<Settle>) -> anyhow::Result<Attached> {
         let namespace = match (&self.netns, &self.container) {
             (Some(name), _) => Some(Namespace::named(name).context("--netns")?),
             (None, Some(id)) => Some(Namespace::container(id).context("--container")?),
@@ -101,6 +113,9 @@ impl Attach {
         let said = format!("{}{place}", interfaces.join(", "));
         let ring = u32::try_from(self.ring.unwrap_or(RING)).unwrap_or(u32::MAX).min(i32::MAX as u32);
         let mut feed = Feed::new(limits);
+        if let Some(settle) = settle {
+            feed.settling(settle);
+        }
         start(&Capture { interfaces, ring, filter: self.filter, namespace }, &mut feed)?;
         let ring = Ring { size: self.record_size.unwrap_or(RECORD_SIZE), files: self.record_files.unwrap_or(RECORD_FILES) };
         let recorder = self
@@ -108,6 +123,11 @@ impl Attach {
             .map(|path| Recorder::new(&path, ring).with_context(|| format!("{}: the recording cannot be written", path.display())));
         Ok(Attached { feed, recorder: recorder.transpose()?, said })
     }
+}
+
+/// The directory in which a file lies.
+pub(super) fn folder(path: &Path) -> PathBuf {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 const RING: u64 = 32 << 20;

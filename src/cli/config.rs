@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,12 @@ pub(super) struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub(super) tls_container: Vec<String>,
     pub(super) tls_force: bool,
+    pub(super) metrics: Option<SocketAddr>,
+    pub(super) metrics_remote: bool,
+    pub(super) user: Option<String>,
+    pub(super) unconfined: bool,
+    #[serde(deserialize_with = "bytes")]
+    pub(super) max_memory: Option<u64>,
 }
 
 impl Config {

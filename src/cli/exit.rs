@@ -20,6 +20,9 @@ pub(super) enum Exit {
     Unusable,
     /// 3: too incomplete to judge, and nothing was found.
     Incomplete,
+    /// 4: a live run took more memory than it may.
+    #[cfg(feature = "live")]
+    Memory,
 }
 
 impl From<Exit> for ExitCode {
@@ -29,6 +32,8 @@ impl From<Exit> for ExitCode {
             Exit::Found => 1,
             Exit::Unusable => 2,
             Exit::Incomplete => 3,
+            #[cfg(feature = "live")]
+            Exit::Memory => 4,
         })
     }
 }

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{Keys, Only, Showing, seconds};
-use super::attach::{Attach, Attached};
+use super::attach::{Attach, Attached, folder};
 use super::config::Config;
 use super::exit::{Exit, Seen, Watched};
 use super::keylogs::Followed;
 use super::meter::Meter;
 use super::plaintext::Plaintext;
 use super::replay::{Judged, Judging};
+use super::service::{Service, give_up, settle};
 use super::{key, output};
-use crate::base::Limits;
 use crate::live::{Tally, attend};
 use crate::pipeline::{Engine, Options};
 use crate::report::{Beat, Shape};
+use crate::service::confine::Needs;
 use crate::source::live::now;
 
 /// Watch this host's traffic and tell hidden upstream failures as they happen
@@ -28,6 +29,9 @@ pub(super) struct Live {
 
     #[command(flatten)]
     plaintext: Plaintext,
+
+    #[command(flatten)]
+    service: Service,
 
     #[command(flatten)]
     keys: Keys,
@@ -64,6 +68,7 @@ impl Live {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = Config::read(self.keys.config.as_deref())?;
         let keys = self.keys.or(&config);
+        let overruled = self.judging.names_gateways();
         let Judged { gateways, stall_after, rule } = self.judging.or(&config);
         let showing = self.showing.or(&config);
         let only_findings = self.only.or(config.only).is_some();
@@ -72,20 +77,31 @@ impl Live {
         let max_packets = self.max_packets.or(config.max_packets).unwrap_or(u64::MAX);
         let once = self.once || config.once;
 
-        let limits = Limits::default();
+        let service = self.service.or(&config);
+        let limits = service.limits()?;
         let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
         let mut followed = Followed::open(&keys.keylog)?;
-        let Attached { mut feed, mut recorder, said } = self.attach.or(&config).open(&limits)?;
-        let mut tapping = self.plaintext.or(&config).open(&gateways, &limits, &mut feed)?;
+        let (attach, plaintext) = (self.attach.or(&config), self.plaintext.or(&config));
+        let confinement = service.confinement(Needs {
+            reopen: attach.names_interfaces(),
+            probes: plaintext.is_wanted(),
+            reads: keys.config.as_deref().map(folder).into_iter().collect(),
+            writes: attach.folder().into_iter().collect(),
+        })?;
+        let Attached { mut feed, mut recorder, said } = attach.open(&limits, settle(confinement.as_ref()))?;
+        let mut tapping = plaintext.open(&gateways, &limits, &mut feed)?;
         let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
-        let mut report = output::open_live(&showing, Shape { only_findings, ..Shape::default() }, &rule)?;
+        let report = output::open_live(&showing, Shape { only_findings, ..Shape::default() }, &rule)?;
+        let mut serving = service.start(&limits, keys.config.as_deref(), overruled, confinement.as_ref())?;
+        let mut report = serving.counted(report);
         let seen = Seen::default();
         let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
         let mut engine = Engine::new(Options { limits, keyer, gateways, stall_after }, watched);
         if keys.keylog.is_empty() {
             engine.secrets_complete();
         }
+        give_up(confinement.as_ref())?;
         eprintln!("gatewitness: watching {said}; Ctrl-C ends it");
 
         let started = Instant::now();
@@ -106,7 +122,8 @@ impl Live {
             let over = duration.is_some_and(|duration| started.elapsed() >= duration)
                 || tally.judged >= max_packets
                 || once && seen.found()
-                || seen.unwritable();
+                || seen.unwritable()
+                || !serving.look(engine, tally);
             !over && !meter.interrupted()
         });
         if let Some(recorder) = &mut recorder {
@@ -120,7 +137,7 @@ impl Live {
         if let Some(tapped) = tapping.tell() {
             eprintln!("{tapped}");
         }
-        Ok(rule.exit(&seen, &summary))
+        Ok(if serving.end() { Exit::Memory } else { rule.exit(&seen, &summary) })
     }
 }
 
@@ -155,4 +172,5 @@ Exit codes:
   0  nothing to report
   1  a pair or a finding with a --fail-on verdict
   2  usage, or nothing can be captured
-  3  too incomplete to judge, and nothing was found (only with --strict)";
+  3  too incomplete to judge, and nothing was found (only with --strict)
+  4  --max-memory was exceeded";

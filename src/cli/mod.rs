@@ -26,6 +26,8 @@ mod replay;
 mod run;
 mod save;
 mod screen;
+#[cfg(feature = "live")]
+mod service;
 mod spool;
 mod walk;
 mod watch;

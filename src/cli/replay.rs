@@ -77,6 +77,12 @@ pub(super) struct Judged {
 }
 
 impl Judging {
+    /// Whether gateways were named on the command line.
+    #[cfg(feature = "live")]
+    pub(super) fn names_gateways(&self) -> bool {
+        !self.gateway.is_empty()
+    }
+
     /// With the configuration's word where the command line has none.
     pub(super) fn or(self, config: &Config) -> Judged {
         let Judging { gateway, stall_after, fail_on, allow_declared, strict } = self;

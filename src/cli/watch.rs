@@ -145,7 +145,7 @@ fn live(attach: super::attach::Attach, plaintext: super::plaintext::Plaintext, k
     use super::attach::Attached;
     let Ready { settings: Settings { limits, keyer, gateways, stall_after }, rule, theme, keys, mouse } = ready;
     let mut followed = super::keylogs::Followed::open(keylogs)?;
-    let Attached { mut feed, mut recorder, said } = attach.open(&limits)?;
+    let Attached { mut feed, mut recorder, said } = attach.open(&limits, None)?;
     let mut tapping = plaintext.open(&gateways, &limits, &mut feed)?;
     let uid = rustix::process::geteuid();
     let privilege = if uid.is_root() { "as root".to_owned() } else { format!("as user {}", uid.as_raw()) };

@@ -20,6 +20,7 @@ mod request;
 mod requests;
 mod roles;
 mod solve;
+mod steer;
 mod visit;
 
 use std::cell::RefCell;

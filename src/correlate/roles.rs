@@ -103,6 +103,16 @@ impl Roles {
         Roles { named, ..Roles::default() }
     }
 
+    /// The user names other gateways. What is named no longer has to show again what it is.
+    pub(super) fn name(&mut self, named: Vec<(IpAddr, Option<u16>)>) {
+        let before: Vec<Addr> = self.servers.keys().copied().filter(|at| self.is_named(*at)).collect();
+        self.named = named;
+        for at in before.into_iter().filter(|at| !self.is_named(*at)).collect::<Vec<_>>() {
+            self.set(at, |role| role.gateway = false);
+        }
+        self.epoch += 1;
+    }
+
     /// A request to a server began.
     pub(super) fn asked(&mut self, leg: &Leg) {
         let within = self.around(leg.peers.server);

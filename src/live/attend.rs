@@ -18,8 +18,12 @@ pub struct Tally {
     pub judged: u64,
     /// Packets that the kernel or the network card dropped.
     pub kernel: u64,
+    /// Those among them that the network card or its driver dropped.
+    pub interface: u64,
     /// Packets that were dropped because judging could not keep up.
     pub own: u64,
+    /// Time of the latest packet that was judged.
+    pub last: Option<Ts>,
 }
 
 /// Drives the engine from the sources of `feed` until `go_on` says no or the sources end; then takes what they still have.
@@ -78,6 +82,7 @@ impl<O: Output> Run<'_, O> {
                     Next::Packet(source, link, caught) => {
                         self.tally.judged += 1;
                         self.tally.received += 1;
+                        self.tally.last = Some(caught.ts);
                         self.ord += 1;
                         let at = Stamp { ord: self.ord, ts: caught.ts, frame: self.tally.judged, file: 0 };
                         if let Some(recorder) = self.recorder.as_mut() {
@@ -102,7 +107,7 @@ impl<O: Output> Run<'_, O> {
             && let Some((source, event)) = self.feed.next(PATIENCE)
         {
             match event {
-                Event::Packets(batch) => self.other(source, Event::Dropped { kernel: 0, own: batch.len() as u64 }),
+                Event::Packets(batch) => self.other(source, Event::Dropped { kernel: 0, interface: 0, own: batch.len() as u64 }),
                 other => self.other(source, other),
             }
         }
@@ -110,8 +115,10 @@ impl<O: Output> Run<'_, O> {
 
     fn other(&mut self, source: usize, event: Event) {
         match event {
-            Event::Dropped { kernel, own } => {
+            Event::Dropped { kernel, interface, own } => {
+                let kernel = kernel + interface;
                 self.tally.kernel += kernel;
+                self.tally.interface += interface;
                 self.tally.own += own;
                 self.tally.received += own;
                 self.engine.dropped(kernel);

@@ -1,5 +1,7 @@
 //! The last stretch of the road, which has to see everything in order: what was asked and answered comes in, judged pairs go out.
 
+use std::net::IpAddr;
+
 use super::exchanges::Exchanges;
 use super::front::Walked;
 use super::middle::Hear;
@@ -88,6 +90,16 @@ impl<O: Output> Back<O> {
     /// Exchanges that wait for their pair.
     pub(super) fn open(&self) -> usize {
         self.correlator.open()
+    }
+
+    /// An eighth of the open requests, the oldest, are judged with what is known.
+    pub(super) fn relieve(&mut self, now: Stamp) {
+        self.correlator.relieve(&mut self.pairs);
+        self.judge(now);
+    }
+
+    pub(super) fn name_gateways(&mut self, named: Vec<(IpAddr, Option<u16>)>) {
+        self.correlator.name_gateways(named);
     }
 
     fn judge(&mut self, now: Stamp) {

@@ -107,6 +107,17 @@ impl<O: Output> Engine<O> {
         self.front.overloaded(packets);
     }
 
+    /// Memory is short: an eighth of what is open is given up, the oldest first. Pairs that lose something by it are `unresolved` (`limit`).
+    pub fn relieve(&mut self) {
+        self.front.relieve(&mut self.rest);
+        self.rest.next.relieve(self.front.now());
+    }
+
+    /// The user names other gateways from now on; any port where none is given.
+    pub fn name_gateways(&mut self, named: Vec<(IpAddr, Option<u16>)>) {
+        self.rest.next.name_gateways(named);
+    }
+
     /// Who gets the results, to be spoken to while the run goes on.
     pub fn out(&mut self) -> &mut O {
         &mut self.rest.next.out

@@ -117,6 +117,12 @@ impl Front {
         self.counts.add(Count::OwnDrops, packets);
     }
 
+    /// Memory is short: an eighth of the connections, those longest silent, are given up.
+    pub fn relieve(&mut self, on: &mut impl Onward) {
+        self.table.relieve(self.now, &self.limits, &mut self.counts, on);
+        on.read(self.now);
+    }
+
     /// Nothing more will come.
     pub fn finish(mut self, on: &mut impl Onward) -> Walked {
         self.decoder.finish(&mut self.counts);

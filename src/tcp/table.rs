@@ -300,6 +300,15 @@ impl Table {
         }
     }
 
+    /// Memory is short: an eighth of the connections, those longest silent, are closed as evicted.
+    pub fn relieve(&mut self, at: Stamp, limits: &Limits, counts: &mut Counts, out: &mut impl Receiver) {
+        for _ in 0..self.open().div_ceil(8) {
+            let Some(slot) = self.longest_silent() else { return };
+            counts.bump(Count::Evicted);
+            self.close(slot, Close::Evicted, at, limits, counts, out);
+        }
+    }
+
     fn longest_silent(&self) -> Option<u32> {
         let oldest = Patience::ALL.into_iter().filter_map(|patience| self.ages.oldest(patience));
         oldest.filter_map(|slot| Some((self.flow(slot)?.last, slot))).min().map(|(_, slot)| slot)

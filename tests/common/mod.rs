@@ -4,6 +4,8 @@
 pub mod bodies;
 pub mod pcap;
 pub mod scenario;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub mod space;
 pub mod tmux;
 
 use std::path::Path;

@@ -34,7 +34,17 @@ impl Running {
             sockets: 0,
             tended: Instant::now(),
         };
-        thread::Builder::new().name("tls".to_owned()).spawn(move || reader.run())?;
+        let (ready, told) = channel();
+        let run = move || {
+            let settled = reader.inlet.settle();
+            let go = settled.is_ok();
+            ready.send(settled).unwrap_or_default();
+            if go {
+                reader.run();
+            }
+        };
+        thread::Builder::new().name("tls".to_owned()).spawn(run)?;
+        told.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread that reads plaintext died")))?;
         Ok(Running { choices, health })
     }
 

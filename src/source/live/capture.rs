@@ -41,6 +41,9 @@ pub enum Error {
     /// The namespace.
     #[error(transparent)]
     Namespace(#[from] super::NoNamespace),
+    /// The thread could not be settled.
+    #[error("{0}")]
+    Settle(std::io::Error),
     /// The system gave no thread.
     #[error("no thread for the capture: {0}")]
     Thread(#[from] std::io::Error),
@@ -60,8 +63,7 @@ pub fn start(capture: &Capture, feed: &mut Feed) -> Result<(), Error> {
             inlet: feed.inlet(name),
             // Others wait for the word of an idle interface that it has nothing older.
             patience: if alone { PATIENCE } else { PATIENCE / 5 },
-            own: 0,
-            kernel: 0,
+            lost: Lost::default(),
             counted: Instant::now(),
         };
         thread::Builder::new().name(format!("capture-{name}")).spawn(move || reader.begin(namespace.as_ref(), &ready))?;
@@ -75,15 +77,22 @@ pub fn start(capture: &Capture, feed: &mut Feed) -> Result<(), Error> {
     all
 }
 
+/// Packets by who dropped them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Lost {
+    kernel: u64,
+    interface: u64,
+    own: u64,
+}
+
 struct Reader {
     name: String,
     ring: i32,
     filter: Option<String>,
     inlet: Inlet,
     patience: Duration,
-    /// Dropped and not yet told, by us and by the kernel.
-    own: u64,
-    kernel: u64,
+    /// Dropped and not yet told.
+    lost: Lost,
     counted: Instant,
 }
 
@@ -95,6 +104,11 @@ impl Reader {
         }
         match self.open() {
             Ok(mut device) => {
+                // Nothing that comes from outside is looked at before.
+                if let Err(error) = self.inlet.settle() {
+                    let _ = ready.send(Err(Error::Settle(error)));
+                    return;
+                }
                 let _ = ready.send(Ok(()));
                 self.run(&mut device);
             }
@@ -151,7 +165,7 @@ impl Reader {
     fn hand_over(&mut self, batch: Batch) {
         let packets = batch.len() as u64;
         if self.inlet.offer(Event::Packets(batch)).is_err() {
-            self.own += packets;
+            self.lost.own += packets;
         }
     }
 
@@ -161,20 +175,27 @@ impl Reader {
             return;
         }
         self.counted = Instant::now();
-        self.kernel += device.dropped();
-        if (self.kernel, self.own) == (0, 0) {
+        self.ask(device);
+        let Lost { kernel, interface, own } = self.lost;
+        if self.lost == Lost::default() {
             return;
         }
-        let told = Event::Dropped { kernel: self.kernel, own: self.own };
-        if self.inlet.offer(told).is_ok() || every.is_zero() && self.insist(Event::Dropped { kernel: self.kernel, own: self.own }) {
-            (self.kernel, self.own) = (0, 0);
+        let told = || Event::Dropped { kernel, interface, own };
+        if self.inlet.offer(told()).is_ok() || every.is_zero() && self.insist(told()) {
+            self.lost = Lost::default();
         }
+    }
+
+    fn ask(&mut self, device: &mut Device) {
+        let (kernel, interface) = device.dropped();
+        self.lost.kernel += kernel;
+        self.lost.interface += interface;
     }
 
     /// The interface went down or away: waits until it is back. False if the run ends before.
     fn revive(&mut self, device: &mut Device, error: &pcap::Error) -> bool {
         let since = Instant::now();
-        self.kernel += device.dropped();
+        self.ask(device);
         self.tell(format!("nothing is seen there any more: {error}"));
         loop {
             thread::sleep(PATIENCE);
@@ -237,10 +258,10 @@ fn wait(device: &Device, patience: Duration) {
     }
 }
 
-/// Whether it is there and up.
+/// Whether it is there and up. libpcap's own list would also ask for Bluetooth and USB, for which a confined run has no rights.
 fn is_up(name: &str) -> bool {
-    let listed = pcap::Device::list().unwrap_or_default();
-    listed.iter().find(|device| device.name == name).is_some_and(|device| device.flags.is_up())
+    let listed = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    listed.into_iter().any(|one| one.interface_name == name && one.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP))
 }
 
 /// How long an idle interface is waited for before the clock is looked at again; less than a second, so that timers of `tv_nsec` do.

@@ -70,13 +70,13 @@ impl Device {
         })
     }
 
-    /// Packets that the kernel and the card dropped since this was last asked. What libpcap says was received counts twice on `lo`, so
+    /// Packets that the kernel dropped, and the card, since this was last asked. What libpcap says was received counts twice on `lo`, so
     /// that it is no use.
-    pub(super) fn dropped(&mut self) -> u64 {
-        let Ok(stats) = self.capture.stats() else { return 0 };
+    pub(super) fn dropped(&mut self) -> (u64, u64) {
+        let Ok(stats) = self.capture.stats() else { return (0, 0) };
         let (kernel, card) = self.told;
         self.told = (stats.dropped, stats.if_dropped);
-        u64::from(stats.dropped.wrapping_sub(kernel)) + u64::from(stats.if_dropped.wrapping_sub(card))
+        (u64::from(stats.dropped.wrapping_sub(kernel)), u64::from(stats.if_dropped.wrapping_sub(card)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The queue between live sources and whoever judges: bounded by memory, and nobody waits at its near end.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -19,8 +20,10 @@ pub enum Event {
     Quiet(Ts),
     /// Packets were lost since this was last told.
     Dropped {
-        /// In the kernel or the network card, before they could be read.
+        /// In the kernel, whose ring was full.
         kernel: u64,
+        /// In the network card or its driver.
+        interface: u64,
         /// By us, because the queue was full.
         own: u64,
     },
@@ -38,20 +41,24 @@ pub enum Event {
 }
 
 /// The far end.
-#[derive(Debug)]
 pub struct Feed {
     inlet: SyncSender<(usize, Event)>,
     outlet: Receiver<(usize, Event)>,
     shared: Arc<Shared>,
     names: Vec<String>,
+    settle: Option<Settle>,
 }
 
+/// Called in the thread of each source once it has opened what it reads, and before it looks at anything that came from there: gives up
+/// what the thread needs no longer.
+pub type Settle = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
 /// A source's end. Offering never waits.
-#[derive(Debug)]
 pub struct Inlet {
     source: usize,
     to: SyncSender<(usize, Event)>,
     shared: Arc<Shared>,
+    settle: Option<Settle>,
 }
 
 /// The queue is full: the event is given back.
@@ -70,13 +77,18 @@ impl Feed {
     pub fn new(limits: &Limits) -> Feed {
         let (inlet, outlet) = sync_channel(limits.live_queue_events);
         let shared = Shared { stop: AtomicBool::new(false), bytes: AtomicUsize::new(0), most: limits.live_queue_bytes };
-        Feed { inlet, outlet, shared: Arc::new(shared), names: Vec::new() }
+        Feed { inlet, outlet, shared: Arc::new(shared), names: Vec::new(), settle: None }
+    }
+
+    /// What sources that begin from now on do once they have opened what they read.
+    pub fn settling(&mut self, settle: Settle) {
+        self.settle = Some(settle);
     }
 
     /// The end for a new source of that name.
     pub fn inlet(&mut self, name: &str) -> Inlet {
         self.names.push(name.to_owned());
-        Inlet { source: self.names.len() - 1, to: self.inlet.clone(), shared: Arc::clone(&self.shared) }
+        Inlet { source: self.names.len() - 1, to: self.inlet.clone(), shared: Arc::clone(&self.shared), settle: self.settle.clone() }
     }
 
     /// Names of the sources, by their numbers.
@@ -117,6 +129,11 @@ impl Inlet {
             self.shared.bytes.fetch_sub(weight, Ordering::Relaxed);
             Refused(event)
         })
+    }
+
+    /// The source has opened what it reads.
+    pub fn settle(&self) -> io::Result<()> {
+        self.settle.as_ref().map_or(Ok(()), |settle| settle())
     }
 
     /// Whether it is time to end.

@@ -14,7 +14,7 @@ mod told;
 pub use batch::{Batch, Caught};
 #[cfg(feature = "live")]
 pub use capture::{Capture, Error, start};
-pub use feed::{Event, Feed, Inlet, Refused, now};
+pub use feed::{Event, Feed, Inlet, Refused, Settle, now};
 #[cfg(feature = "live")]
 pub use namespace::{Namespace, NoNamespace, containers};
 pub use told::Told;
