@@ -43,7 +43,7 @@ fn the_guides_commands_run() {
     for (name, capture) in [
         ("incident.pcap", "p05-fanout-partial.pcap"),
         ("before.pcap", "litellm-swallowed-401.pcap"),
-        ("after.pcap", "p02-healthy-single.pcap"),
+        ("after.pcap", "p17-expiry-midrun.pcap"),
         ("keys.log", "p40-tls13-keylog.keys"),
     ] {
         fs::copy(root.join("captures").join(capture), folder.path().join(name)).expect("a recording");
