@@ -195,8 +195,6 @@ fn attempt(row: &str, mut before: Before, config: &Path, record: &Path) -> Tried
     Ok(())
 }
 
-
-
 #[cfg(all(feature = "ebpf", any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn load() -> Tried {
     let loaded = aya::sys::is_program_supported(aya::programs::ProgramType::KProbe)?;
@@ -315,7 +313,8 @@ fn captures_are_judged_without_any_right() {
     let capture = folder.path().join("incident.pcap");
     fs::copy("captures/litellm-swallowed-401.pcap", &capture).unwrap();
     fs::set_permissions(&capture, fs::Permissions::from_mode(0o644)).unwrap();
-    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
+    let nobody =
+        ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
     let out = Command::new("setpriv").args(nobody).arg(&copy).arg("replay").arg(&capture).current_dir("/").output().unwrap();
     assert_eq!(out.status.code(), Some(1), "{}", String::from_utf8_lossy(&out.stderr));
 }

@@ -73,7 +73,8 @@ for path in sys.argv[1:]:
     assert all(isinstance(word, str) for word in ours['args']), path
 ";
     let python = common::venv(&["pyyaml"]);
-    let out = Command::new(python).args(["-c", check, "docs/package/daemonset.yaml", "docs/package/sidecar.yaml"]).current_dir(ROOT).output();
+    let out =
+        Command::new(python).args(["-c", check, "docs/package/daemonset.yaml", "docs/package/sidecar.yaml"]).current_dir(ROOT).output();
     told(&out.expect("python runs"));
 }
 
@@ -142,7 +143,8 @@ fn build(kind: &str, tool: &str, version: &str) {
 fn package(start: &str, end: &str) -> PathBuf {
     let folder = Path::new(ROOT).join("target/package");
     let names = fs::read_dir(&folder).expect("packages").filter_map(Result::ok).map(|entry| entry.path());
-    let fits = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(start) && name.ends_with(end));
+    let fits =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(start) && name.ends_with(end));
     names.into_iter().find(fits).unwrap_or_else(|| panic!("no {start}*{end} in {}", folder.display()))
 }
 

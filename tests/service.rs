@@ -83,7 +83,8 @@ fn metric_names_are_as_promtool_wants_them_and_hold_no_secret() {
         assert!(names.contains(&name) || name == optional, "docs/metrics.md explains {name}, which is not there: {names:?}");
     }
     if installed("promtool", "names of metrics held against promtool") {
-        let mut promtool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut promtool =
+            Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let out = promtool.wait_with_output().unwrap();
         assert!(out.status.success() && out.stdout.is_empty(), "{}", String::from_utf8_lossy(&out.stdout));
@@ -114,7 +115,9 @@ fn metrics_stay_on_loopback_unless_that_is_asked_for() {
         let (code, errors) = tried(&["--metrics", at]);
         assert!(code == Some(2) && errors.contains("--metrics-remote"), "{at}: {errors}");
     }
-    for words in [&["--metrics", "0.0.0.0:19001", "--metrics-remote"][..], &["--metrics", "[::ffff:127.0.0.1]:0"], &["--metrics", "[::1]:0"]] {
+    for words in
+        [&["--metrics", "0.0.0.0:19001", "--metrics-remote"][..], &["--metrics", "[::ffff:127.0.0.1]:0"], &["--metrics", "[::1]:0"]]
+    {
         let (code, errors) = tried(words);
         assert!(code == Some(0) && errors.contains("metrics at http://"), "{words:?}: {errors}");
     }

@@ -103,7 +103,13 @@ impl Service {
     }
 
     /// Takes the port and opens what is read while the run goes on. `overruled`: gateways were named on the command line.
-    pub(super) fn start(self, limits: &Limits, config: Option<&Path>, overruled: bool, confinement: Option<&Arc<Confinement>>) -> anyhow::Result<Serving> {
+    pub(super) fn start(
+        self,
+        limits: &Limits,
+        config: Option<&Path>,
+        overruled: bool,
+        confinement: Option<&Arc<Confinement>>,
+    ) -> anyhow::Result<Serving> {
         let metrics = match self.metrics {
             Some(at) => {
                 let scrapes = Scrapes::bind(at, self.metrics_remote).context("--metrics")?;
@@ -209,8 +215,10 @@ impl Serving {
         }
         let (taken, most) = (before / MIB, *most / MIB);
         if self.relieved > 0 && self.told.is_none_or(|told| told.elapsed() >= TELL) {
-            let detail =
-                format!("near --max-memory ({most} MiB): an eighth of what was open was given up {} times, the oldest first", self.relieved);
+            let detail = format!(
+                "near --max-memory ({most} MiB): an eighth of what was open was given up {} times, the oldest first",
+                self.relieved
+            );
             eprintln!("gatewitness: {detail}");
             engine.loss(Loss { kind: "memory".to_owned(), place: String::new(), detail, at: None });
             (self.relieved, self.told) = (0, Some(Instant::now()));
@@ -232,7 +240,12 @@ impl Serving {
             }
             Err(why) => {
                 eprintln!("gatewitness: {why}; the gateways stay as they were");
-                engine.loss(Loss { kind: "config".to_owned(), place: String::new(), detail: format!("{why}; the gateways stay"), at: None });
+                engine.loss(Loss {
+                    kind: "config".to_owned(),
+                    place: String::new(),
+                    detail: format!("{why}; the gateways stay"),
+                    at: None,
+                });
             }
         }
         if let Some(metrics) = &self.metrics {

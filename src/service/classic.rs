@@ -15,7 +15,8 @@ pub(super) fn classic(text: &str) -> String {
         .collect();
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
-        let told = line.strip_prefix("# ").and_then(|rest| rest.split_once(' ')).and_then(|(what, rest)| Some((what, rest.split_once(' ')?)));
+        let told =
+            line.strip_prefix("# ").and_then(|rest| rest.split_once(' ')).and_then(|(what, rest)| Some((what, rest.split_once(' ')?)));
         match told {
             Some(("UNIT", _)) => continue,
             Some((what, (name, rest))) => {

@@ -28,7 +28,9 @@ pub struct Scrapes(TcpListener);
 #[derive(Debug, thiserror::Error)]
 pub enum NoScrapes {
     /// Others than this host could reach it, and nobody asked for that.
-    #[error("{0} can be reached from other hosts, and what runs there would be told to anyone who asks: add --metrics-remote if that is meant")]
+    #[error(
+        "{0} can be reached from other hosts, and what runs there would be told to anyone who asks: add --metrics-remote if that is meant"
+    )]
     Remote(SocketAddr),
     /// The system's word.
     #[error("{0}: {1}")]

@@ -125,7 +125,8 @@ const ALWAYS: &[i64] = &[
 ];
 
 /// Opening an interface, and asking the kernel which there are.
-const REOPEN: &[i64] = &[libc::SYS_bind, libc::SYS_recvmsg, libc::SYS_sendmsg, libc::SYS_eventfd2, libc::SYS_readlinkat, libc::SYS_faccessat];
+const REOPEN: &[i64] =
+    &[libc::SYS_bind, libc::SYS_recvmsg, libc::SYS_sendmsg, libc::SYS_eventfd2, libc::SYS_readlinkat, libc::SYS_faccessat];
 
 /// Setting probes, and finding the processes that they are for.
 const PROBES: &[i64] = &[

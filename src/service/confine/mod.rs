@@ -15,8 +15,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
 
 use self::files::Open;
-use self::user::User;
 pub use self::user::NoUser;
+use self::user::User;
 
 /// What a run still has to do after its beginning.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +81,8 @@ impl Confinement {
         let kept = self.keep()?;
         rustix::thread::set_no_new_privs(true)?;
         // Landlock keeps a thread from looking into processes outside, which is what probes are for.
-        let landlock = if self.needs.probes { "none: it would hide other processes from --tls".to_owned() } else { self.open.restrict()? };
+        let landlock =
+            if self.needs.probes { "none: it would hide other processes from --tls".to_owned() } else { self.open.restrict()? };
         let mut left = Left {
             user: user::current(),
             capabilities: names(rustix::thread::capabilities(None)?.permitted),
