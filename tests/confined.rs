@@ -274,6 +274,11 @@ fn a_recording_goes_on_as_who_owns_its_directory() {
     }
     let (_, out, errors) = live.end();
     assert!(files() == 3 && !out.contains("not kept any more"), "{out} {errors}");
+    // Root's own directory: root, but without its capabilities.
+    chown(folder.path(), Some(0), Some(0)).unwrap();
+    let live = space.live(&["--record", path.to_str().unwrap()]);
+    threads(live.pid()).iter().for_each(|(name, told)| assert_eq!(told, &expected(0, 0), "{name}"));
+    live.end();
     // Somebody who may not write there is told so before anything is captured.
     let refused = space.inside(&[env!("CARGO_BIN_EXE_gatewitness"), "live", "--user", "nobody", "--record"]).arg(&path).output().unwrap();
     let errors = String::from_utf8_lossy(&refused.stderr);

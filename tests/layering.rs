@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("live", &["base", "capfile", "packet", "pipeline", "source"]),
     ("report", &["base", "capfile", "packet", "tcp", "tls", "http", "mcp", "correlate", "verdict", "pipeline"]),
     ("watch", &["base", "tcp", "http", "mcp", "correlate", "verdict", "pipeline", "report"]),
+    ("service", &["base", "verdict", "live"]),
     (
         "cli",
         &[
@@ -37,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "live",
             "report",
             "watch",
+            "service",
         ],
     ),
 ];

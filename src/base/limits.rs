@@ -139,3 +139,16 @@ limits! {
     /// Batches of packets and other news that wait to be judged, live.
     live_queue_events: 4_096 "events", at "the batch at hand is dropped and counted";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_get_a_share_of_the_memory_and_never_more_than_their_limit() {
+        let (all, small) = (Limits::default(), Limits::default().within(64 << 20));
+        let pools = |limits: &Limits| [limits.live_queue_bytes, limits.reorder_bytes_total, limits.tls_pending_bytes_total];
+        assert_eq!(pools(&small), [8 << 20, 8 << 20, 4 << 20]);
+        assert_eq!(pools(&Limits::default().within(1 << 40)), pools(&all));
+    }
+}

@@ -9,6 +9,7 @@ use super::args::Format;
 use super::exit::Exit;
 use super::plaintext::prospects;
 use crate::base::Limits;
+use crate::service::confine::prospects as prospects_of_rights;
 use crate::source::host::{Server, capabilities, clock, interfaces, kernel, servers};
 use crate::source::live::{Capture, Feed, start};
 
@@ -59,6 +60,7 @@ fn page(no_capture: Option<&str>, servers: &[Server], hidden: usize) -> String {
     for capability in capabilities().iter().filter(|capability| !capability.held) {
         row("lacks", format!("{}: {}", capability.name, capability.without));
     }
+    row("rights", format!("given up once everything is open: {}", prospects_of_rights()));
     let (source, synchronised) = clock();
     row("clock", format!("{source}; {}", if synchronised == Some(true) { "kept right" } else { KEPT }));
     if hidden > 0 {
@@ -114,6 +116,7 @@ fn document(no_capture: Option<&str>, servers: &[Server], hidden: usize) -> Valu
         "interfaces": interfaces().into_iter().map(|(name, up)| json!({ "name": name, "up": up })).collect::<Vec<_>>(),
         "capabilities": capabilities().iter()
             .map(|one| json!({ "name": one.name, "held": one.held, "without": one.without })).collect::<Vec<_>>(),
+        "rights_given_up": prospects_of_rights(),
         "clock": { "source": source, "synchronised": synchronised },
         "hidden_processes": hidden,
         "servers": servers.iter().map(|server| json!({

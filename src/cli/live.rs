@@ -137,7 +137,7 @@ impl Live {
         if let Some(tapped) = tapping.tell() {
             eprintln!("{tapped}");
         }
-        Ok(if serving.end() { Exit::Memory } else { rule.exit(&seen, &summary) })
+        Ok(if serving.is_spent() { Exit::Memory } else { rule.exit(&seen, &summary) })
     }
 }
 

@@ -88,7 +88,7 @@ impl Service {
     /// Bounds that fit the memory.
     pub(super) fn limits(&self) -> anyhow::Result<Limits> {
         match self.max_memory {
-            Some(most) if most < LEAST_MEMORY => anyhow::bail!("--max-memory: less than {LEAST_MEMORY} bytes do not hold a run"),
+            Some(most) if most < LEAST_MEMORY => anyhow::bail!("--max-memory: a run does not fit into less than {} MiB", LEAST_MEMORY / MIB),
             Some(most) => Ok(Limits::default().within(most)),
             None => Ok(Limits::default()),
         }
@@ -184,7 +184,7 @@ impl Serving {
     }
 
     /// Whether it ended for want of memory.
-    pub(super) fn end(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         self.over
     }
 

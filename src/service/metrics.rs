@@ -124,7 +124,8 @@ impl Metrics {
         let reasons = Reason::ALL.iter().map(|reason| (&self.unresolved, "reason", reason.as_str()));
         let drops = [KERNEL, INTERFACE, OWN].map(|by| (&self.dropped, "by", by));
         let reloads = [APPLIED, REFUSED].map(|result| (&self.reloads, "result", result));
-        for (family, label, word) in verdicts.chain(reasons).chain(drops).chain(reloads) {
+        let losses = ["config", "interface", "memory", "record"].map(|kind| (&self.losses, "kind", kind));
+        for (family, label, word) in verdicts.chain(reasons).chain(drops).chain(reloads).chain(losses) {
             raise(&family.get_or_create(&[(label, word.to_owned())]), 0);
         }
     }
@@ -256,3 +257,16 @@ const APPLIED: &str = "applied";
 const REFUSED: &str = "refused";
 const OTHER: &str = "other";
 const NONE: &str = "none";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_beyond_the_limit_are_counted_together() {
+        let mut metrics = Metrics::new(&Limits { metrics_servers: 2, ..Limits::default() }, None);
+        let labels = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.1:1"].map(|at| metrics.server(at.parse().ok()));
+        assert_eq!(labels, ["10.0.0.1:1", "10.0.0.2:1", "other", "10.0.0.1:1"]);
+        assert_eq!((metrics.server(None).as_str(), metrics.over_limit.get()), ("none", 1));
+    }
+}

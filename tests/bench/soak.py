@@ -20,7 +20,7 @@ sent, over = [0], threading.Event()
 def play():
     while True:
         for capture in CAPTURES:
-            child = subprocess.Popen(["nice", *beside, "tcpreplay", "-q", "-i", "d1", capture], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            child = subprocess.Popen([*beside, "tcpreplay", "-q", "-i", "d1", capture], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             while child.poll() is None:
                 if over.wait(0.2):
                     child.send_signal(signal.SIGINT)
@@ -46,7 +46,7 @@ def main():
     subprocess.run(["ip", "-n", SPACE + "p", "link", "set", "d1", "up"], check=True)
     with open(os.devnull, "wb") as nowhere:
         words = ["live", "--metrics", f"127.0.0.1:{PORT}", "--format", "ndjson", *OPTIONS]
-        live = subprocess.Popen(["nice", "-n", "5", *inside, BINARY, *words], stdout=nowhere, stderr=subprocess.PIPE, text=True)
+        live = subprocess.Popen([*inside, BINARY, *words], stdout=nowhere, stderr=subprocess.PIPE, text=True)
     for line in live.stderr:
         if "watching" in line:
             break

@@ -24,7 +24,7 @@ pub(super) fn filter(needs: &Needs) -> Result<BpfProgram, BackendError> {
     let flags = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
     rules.insert(libc::SYS_fcntl, flags.iter().map(|what| rule(&[(1, Op::Eq, bits(*what))])).collect::<Result<_, _>>()?);
     // Whether something is a terminal, and how large; never TIOCSTI, which types into it.
-    let mut asks = vec![rule(&[(1, Op::Eq, libc::TCGETS as u64)])?, rule(&[(1, Op::Eq, libc::TIOCGWINSZ as u64)])?];
+    let mut asks = vec![rule(&[(1, Op::Eq, libc::TCGETS as _)])?, rule(&[(1, Op::Eq, libc::TIOCGWINSZ as _)])?];
     // Connected sockets alone: with an address given, a packet could be sent through the sockets that capture.
     let mut sends = vec![rule(&[(4, Op::Eq, 0)])?];
     if needs.reopen {

@@ -41,7 +41,7 @@ pub(super) fn choose(named: Option<&str>, writes: &[PathBuf]) -> Result<Option<U
         }
         None if !root => None,
         // What must be written is somebody's: whoever owns it may go on writing it, and nobody else needs to.
-        None => writes.first().and_then(|folder| owner(folder)).or_else(fallback),
+        None => writes.first().and_then(owner).or_else(fallback),
     };
     for folder in writes {
         if let Some(user) = chosen.filter(|user| !may_write(*user, folder)) {
