@@ -88,7 +88,9 @@ impl Service {
     /// Bounds that fit the memory.
     pub(super) fn limits(&self) -> anyhow::Result<Limits> {
         match self.max_memory {
-            Some(most) if most < LEAST_MEMORY => anyhow::bail!("--max-memory: a run does not fit into less than {} MiB", LEAST_MEMORY / MIB),
+            Some(most) if most < LEAST_MEMORY => {
+                anyhow::bail!("--max-memory: a run does not fit into less than {} MiB", LEAST_MEMORY / MIB)
+            }
             Some(most) => Ok(Limits::default().within(most)),
             None => Ok(Limits::default()),
         }

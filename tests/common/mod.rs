@@ -83,7 +83,8 @@ pub fn venv(packages: &[&str]) -> std::path::PathBuf {
     if !folder.join("bin/python").exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
     }
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(folder.join("bin/python")).args(pip).args(packages));
     folder.join("bin/python")
 }
 
