@@ -1,7 +1,8 @@
-//! Documents that are generated from the code stay true. `UPDATE_DOCS=1 cargo test --test documents` writes them anew.
+//! Documents stay true: what is generated from the code (`UPDATE_DOCS=1 cargo test --test documents` writes it anew), links, commands.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use gatewitness::base::{Count, Limits};
 use gatewitness::verdict::{CauseKind, FAMILY, Failure, NOTES, RULES, Reason, Verdict};
@@ -14,6 +15,67 @@ fn verdicts_are_documented_from_the_rules() {
 #[test]
 fn limits_and_counters_are_documented_from_their_tables() {
     hold("docs/limits.md", &limits());
+}
+
+/// Every link in a document leads to something that is there.
+#[test]
+fn links_lead_somewhere() {
+    let mut dead = Vec::new();
+    for (path, text) in documents() {
+        let folder = path.parent().expect("a folder");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            // What is elsewhere is not asked: tests need no network.
+            if !file.is_empty() && !file.contains("://") && !folder.join(file).exists() {
+                dead.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+/// Commands on captures that a reader is told to run are run, with recordings under the names that the documents use; what attaches to a
+/// host or needs a terminal is held to what its help knows.
+#[test]
+fn the_guides_commands_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, capture) in [
+        ("incident.pcap", "p05-fanout-partial.pcap"),
+        ("before.pcap", "litellm-swallowed-401.pcap"),
+        ("after.pcap", "p17-expiry-midrun.pcap"),
+        ("keys.log", "p40-tls13-keylog.keys"),
+    ] {
+        fs::copy(root.join("captures").join(capture), folder.path().join(name)).expect("a recording");
+    }
+    let mut run = 0;
+    for page in ["incident.md", "blind-spots.md", "security.md", "watch.md", "live.md", "tls.md"] {
+        let text = fs::read_to_string(root.join("docs").join(page)).expect("a page");
+        for line in text.lines().filter(|line| line.starts_with("    ")).map(str::trim) {
+            let line = line.split("   ").next().unwrap_or_default();
+            let words: Vec<&str> = line.strip_prefix("sudo ").unwrap_or(line).split(' ').collect();
+            if words[0] != "gatewitness" || line.contains('|') {
+                continue;
+            }
+            let attached = line.starts_with("sudo ") || matches!(words[1], "live" | "watch" | "doctor");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_gatewitness"));
+            command.args(&words[1..]).args(attached.then_some("--help")).current_dir(&folder).stdin(Stdio::null());
+            let out = command.output().expect("the binary runs");
+            let code = out.status.code();
+            let fine = if attached { code == Some(0) } else { matches!(code, Some(0 | 1)) };
+            assert!(fine, "{page}: {line}: {code:?} {}", String::from_utf8_lossy(&out.stderr));
+            run += 1;
+        }
+    }
+    assert!(run >= 15, "{run} commands");
+}
+
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = vec![root.join("README.md"), root.join("CHANGELOG.md"), root.join("captures/README.md")];
+    let docs = fs::read_dir(root.join("docs")).expect("docs").filter_map(Result::ok).map(|entry| entry.path());
+    paths.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(&path).expect("a document"))).collect()
 }
 
 fn hold(path: &str, text: &str) {

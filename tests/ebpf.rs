@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::tap::{Conn, Host, Running, await_port, collect, free_port, open, pattern, python, which};
+use common::tmux::{Tmux, watch};
 use gatewitness::base::Limits;
 use gatewitness::source::ebpf::Choice;
 use serde_json::Value;
@@ -118,6 +119,25 @@ fn curl_and_node_are_read() {
         let conn = read.values().find(|conn| conn.has_answer()).unwrap_or_else(|| panic!("{name}: {read:?} {:?}", tap.health()));
         assert!(conn.text(0).starts_with(b"POST /401 HTTP/1.1\r\n") && conn.text(1).starts_with(b"HTTP/1.1 401 "), "{name}: {conn:?}");
     }
+}
+
+#[test]
+fn the_dashboard_reads_inside_tls_and_says_so() {
+    let Some(host) = Host::start() else { return };
+    let port = free_port();
+    let gateway = Running(python("gateway.py", &[&port.to_string(), &host.port.to_string()]).spawn().expect("a gateway"));
+    await_port(port);
+    let words = format!("--tls-pid {} --gateway 127.0.0.1:{port} -i lo --filter 'tcp port {port}'", gateway.0.id());
+    let Some(tmux) = Tmux::start(120, 30, &watch(&words)) else { return };
+    tmux.wait("Nothing is judged yet");
+    tmux.keys(&["5"]);
+    tmux.wait("TLS plaintext of 1 processes");
+    tmux.keys(&["1"]);
+    ask(port, 0);
+    let shown = tmux.wait("YES, NOW");
+    assert!(shown.contains("swallowed") && shown.contains("unauthorized"), "{shown}");
+    tmux.keys(&["q", "q"]);
+    assert!(tmux.wait("EXIT 1").contains("TLS calls read"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use gatewitness::base::{Keyer, Limits};
 use gatewitness::packet::Frame;
 use gatewitness::pipeline::{Engine, Options};
 use gatewitness::source::{self, Input};
-use gatewitness::watch::{self, Board, Effect, Keys, Run, Snapshot, State, Theme, View};
+use gatewitness::watch::{self, Board, Effect, Keys, Palette, Run, Snapshot, State, Theme, View};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -50,7 +50,7 @@ fn run(name: &str, until: u64) -> Snapshot {
 }
 
 fn state(snapshot: Snapshot) -> State {
-    let mut state = State::new(Theme { colour: true, ascii: false }, Keys::default(), Vec::new());
+    let mut state = State::new(Theme { palette: Some(Palette::DARK), ascii: false }, Keys::default(), Vec::new());
     state.take(Arc::new(snapshot));
     state
 }
@@ -160,7 +160,7 @@ fn without_colour_and_without_unicode_nothing_is_lost() {
     for (_, keys) in VIEWS {
         let mut state = state(snapshot.clone());
         press(&mut state, keys);
-        state.theme = Theme { colour: false, ascii: true };
+        state.theme = Theme { palette: None, ascii: true };
         let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
         terminal.draw(|frame| watch::draw(frame, &state)).unwrap();
         for cell in &terminal.backend().buffer().content {
@@ -169,10 +169,29 @@ fn without_colour_and_without_unicode_nothing_is_lost() {
         }
     }
     let mut state = state(snapshot);
-    state.theme = Theme { colour: false, ascii: true };
+    state.theme = Theme { palette: None, ascii: true };
     press(&mut state, "2");
     let drawn = screen(&mut state, 120, 40);
     assert!(drawn.contains("X swallowed") && drawn.contains("% partial") && drawn.contains("+ healthy"), "{drawn}");
+}
+
+#[test]
+fn every_colour_is_the_palettes() {
+    let snapshot = run("p05-fanout-partial", u64::MAX);
+    let light = Palette::LIGHT;
+    for palette in [Palette::DARK, light] {
+        let mut seen = Vec::new();
+        for (_, keys) in VIEWS {
+            let mut state = state(snapshot.clone());
+            press(&mut state, keys);
+            state.theme = Theme { palette: Some(palette), ascii: false };
+            let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+            terminal.draw(|frame| watch::draw(frame, &state)).unwrap();
+            seen.extend(terminal.backend().buffer().content.iter().map(|cell| cell.fg).filter(|fg| *fg != ratatui::style::Color::Reset));
+        }
+        assert!(seen.iter().all(|fg| [palette.bad, palette.warn, palette.good, palette.unsure].contains(fg)));
+        assert!(seen.contains(&palette.bad) && seen.contains(&palette.good));
+    }
 }
 
 #[test]
@@ -231,7 +250,7 @@ fn a_live_run_with_unsaved_findings_asks_before_it_is_left() {
     snapshot.run.live = true;
     let mut state = state(snapshot);
     assert!(press(&mut state, "q").is_empty());
-    assert!(screen(&mut state, 80, 24).contains("1 findings are not saved"));
+    assert!(screen(&mut state, 80, 24).contains("1 finding not saved"));
     assert!(press(&mut state, "2 q").is_empty(), "another key takes the question back");
     assert!(matches!(press(&mut state, "q").as_slice(), [Effect::Quit]));
 }

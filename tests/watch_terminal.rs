@@ -5,96 +5,13 @@ mod common;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::tmux::{Tmux, watch};
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-
-/// A tmux server of our own with one window, gone with this.
-struct Tmux {
-    socket: String,
-    folder: tempfile::TempDir,
-}
-
-impl Tmux {
-    /// Runs a shell line in a window of this size, in the repository's root. `None`, loudly, where there is no tmux.
-    fn start(width: u16, height: u16, line: &str) -> Option<Tmux> {
-        if Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
-            assert!(std::env::var_os("GATEWITNESS_TEST_ALL").is_none(), "tmux is needed");
-            eprintln!("SKIPPED: there is no tmux; tests/run installs it");
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        let socket = format!("gatewitness-{}", folder.path().file_name().unwrap().to_string_lossy());
-        let tmux = Tmux { socket, folder };
-        let (width, height) = (width.to_string(), height.to_string());
-        let shell = format!("cd {}; {line}; echo EXIT $?; stty -a | grep -o -e '-\\?icanon'; exec sleep 60", env!("CARGO_MANIFEST_DIR"));
-        let status = tmux.command(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, &shell]).status();
-        assert!(status.is_ok_and(|status| status.success()), "tmux starts");
-        Some(tmux)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("tmux");
-        command.arg("-L").arg(&self.socket).args(words).env("LANG", "C.UTF-8").env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR");
-        command.env_remove("TMUX").stdin(Stdio::null());
-        command
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        let words: Vec<&str> = ["send-keys"].into_iter().chain(keys.iter().copied()).collect();
-        assert!(self.command(&words).status().is_ok_and(|status| status.success()), "{keys:?}");
-    }
-
-    fn screen(&self) -> String {
-        let out = self.command(&["capture-pane", "-p"]).output().expect("tmux answers");
-        String::from_utf8_lossy(&out.stdout).into_owned()
-    }
-
-    /// Waits until the screen shows it.
-    fn wait(&self, text: &str) -> String {
-        let begun = Instant::now();
-        loop {
-            let screen = self.screen();
-            if screen.contains(text) {
-                return screen;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "`{text}` does not come:\n{screen}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The process id that the line wrote.
-    fn pid(&self) -> String {
-        let path = self.path("pid");
-        let begun = Instant::now();
-        loop {
-            match std::fs::read_to_string(&path) {
-                Ok(pid) if pid.ends_with('\n') => return pid.trim().to_owned(),
-                _ => assert!(begun.elapsed() < Duration::from_secs(10), "no process id"),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-impl Drop for Tmux {
-    fn drop(&mut self) {
-        let _ = self.command(&["kill-server"]).status();
-    }
-}
-
-/// The tool, never longer than a minute.
-fn watch(words: &str) -> String {
-    format!("timeout --foreground 60 {} watch {words}", env!("CARGO_BIN_EXE_gatewitness"))
-}
 
 #[test]
 fn the_incident_from_the_first_screen_to_the_evidence() {
@@ -228,6 +145,82 @@ fn pairs_are_saved_once_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn packets_are_saved_without_their_secrets_and_judged_the_same() {
+    let Some(tmux) = Tmux::start(100, 30, &watch("captures/p05-fanout-partial.pcap")) else { return };
+    let file = tmux.path("saved.pcapng");
+    tmux.wait("YES");
+    tmux.keys(&["s", "C-u"]);
+    tmux.keys(&["-l", file.to_str().unwrap()]);
+    tmux.keys(&["Enter"]);
+    tmux.wait("2 pairs saved");
+    let out = common::gatewitness(&["replay", "--format", "ndjson", file.to_str().unwrap()]);
+    let records: Vec<serde_json::Value> =
+        String::from_utf8_lossy(&out.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let verdicts: Vec<&str> =
+        records.iter().filter(|record| record["record"] == "pair").filter_map(|record| record["verdict"].as_str()).collect();
+    assert_eq!(verdicts, ["partial", "swallowed"]);
+    let token = |bytes: &[u8]| {
+        let at = bytes.windows(7).position(|text| text == b"Bearer ")? + 7;
+        Some(bytes[at..].split(|byte| *byte == b'\r').next().unwrap_or_default().to_vec())
+    };
+    let secret = token(&std::fs::read(common::file("p05-fanout-partial")).unwrap()).expect("a token in the capture");
+    let saved = std::fs::read(&file).expect("it is there");
+    assert!(secret.len() > 8 && !saved.windows(secret.len()).any(|bytes| bytes == secret), "a token in what was saved");
+}
+
+#[test]
+fn the_background_is_told_by_option_by_configuration_and_by_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gatewitness.toml");
+    std::fs::write(&config, "theme = 'light'\n[colours]\nbad = '201'\n").unwrap();
+    let own = format!("--config {}", config.display());
+    for (before, words, colour) in
+        [("", "", "[38;5;9m"), ("", "--theme light", "[38;5;160m"), ("COLORFGBG='0;15'", "", "[38;5;160m"), ("", &own, "[38;5;201m")]
+    {
+        let line = format!("env {before} {}", watch(&format!("captures/p05-fanout-partial.pcap {words}")));
+        let Some(tmux) = Tmux::start(100, 30, &line) else { return };
+        tmux.wait("YES");
+        let screen = tmux.command(&["capture-pane", "-e", "-p"]).output().expect("tmux answers");
+        let screen = String::from_utf8_lossy(&screen.stdout).into_owned();
+        assert!(screen.contains(colour), "{before} {words}: {screen:?}");
+    }
+    std::fs::write(&config, "[colours]\nbad = 'reddish'\n").unwrap();
+    let Some(tmux) = Tmux::start(100, 30, &watch(&format!("captures/p05-fanout-partial.pcap {own}"))) else { return };
+    assert!(tmux.wait("EXIT 2").contains("`reddish` is no colour"));
+}
+
+/// `tests/pictures` draws them.
+#[test]
+fn the_pictures_in_the_documents_are_what_is_shown() {
+    if Tmux::start(80, 24, "true").is_none() {
+        return;
+    }
+    let words = ["tests/pictures", "--check", env!("CARGO_BIN_EXE_gatewitness")];
+    let out = Command::new("python3").args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("python3 runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// asciinema's format, version 2: a header, then `[seconds, "o", output]`.
+#[test]
+fn the_recorded_session_can_be_played() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/watch.cast")).expect("docs/watch.cast");
+    let mut lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let header = lines.next().expect("a header");
+    assert_eq!((&header["version"], &header["width"], &header["height"]), (&2.into(), &100.into(), &28.into()));
+    let mut before = 0.0;
+    let mut all = String::new();
+    for event in lines {
+        let at = event[0].as_f64().expect("a time");
+        assert!(at >= before && event[1] == "o", "{event}");
+        before = at;
+        all.push_str(event[2].as_str().expect("output"));
+    }
+    // It begins where the screen is entered, and ends where it is left.
+    assert!(all.contains("\u{1b}[?1049h") && all.rfind("\u{1b}[?1049l") > all.rfind("Overview"), "a whole session");
+    assert!(!all.contains("/tmp") && !all.contains("/home"), "no path of whoever recorded it");
+}
+
+#[test]
 fn what_comes_from_traffic_cannot_speak_to_the_terminal() {
     // A tool's name with an escape sequence in it that would set the window's title.
     let capture = std::fs::read(common::file("litellm-swallowed-401")).unwrap();
@@ -304,7 +297,7 @@ fn live_traffic_is_shown_as_it_happens_and_leaving_asks() {
     let shown = tmux.wait("YES, NOW");
     assert!(shown.contains("swallowed") && shown.contains("127.0.0.11:9001"), "{shown}");
     tmux.keys(&["q"]);
-    tmux.wait("1 findings are not saved");
+    tmux.wait("1 finding not saved");
     tmux.keys(&["q"]);
     let after = tmux.wait("EXIT 1");
     assert!(after.contains("28 packets received") && after.contains("0 packets dropped by kernel"), "{after}");

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::{Deserialize, Deserializer};
 
 use super::args::{Format, LogTo, Named, Only, seconds, size, verdict};
-use super::watch::Speed;
+use super::watch::{Background, Speed};
 use crate::verdict::Verdict;
 
 /// What a configuration file says. A key that is no option is an error: a misspelt one must not pass in silence.
@@ -38,6 +38,9 @@ pub(super) struct Config {
     pub(super) ascii: bool,
     pub(super) plain: bool,
     pub(super) mouse: bool,
+    pub(super) theme: Option<Background>,
+    /// Other colours for the dashboard's meanings.
+    pub(super) colours: BTreeMap<String, String>,
     /// Other keys for the dashboard's actions.
     pub(super) keys: BTreeMap<String, String>,
     #[serde(deserialize_with = "one_or_many")]

@@ -30,6 +30,7 @@ mod replay;
 #[cfg(feature = "live")]
 mod rotate;
 mod run;
+mod save;
 mod screen;
 #[cfg(feature = "live")]
 mod service;

@@ -126,6 +126,26 @@ impl Tapping {
     #[cfg(not(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
     pub(super) fn follow(&mut self, _: impl Iterator<Item = (IpAddr, u16)>) {}
 
+    /// What is being read now, for people.
+    #[cfg(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub(super) fn state(&self) -> Option<String> {
+        let (running, ..) = self.running.as_ref()?;
+        let health = running.health();
+        let libraries = if health.libraries.is_empty() { "none yet".to_owned() } else { health.libraries.join(", ") };
+        let mut said = format!("TLS plaintext of {} processes, {} calls (probed: {libraries})", health.processes, health.calls);
+        for blind in &health.blind {
+            said += &format!("; {} (pid {}): {}", blind.program, blind.pid, blind.why);
+        }
+        said += &health.detached.map(|why| format!("; the probes were taken off: {why}")).unwrap_or_default();
+        Some(said)
+    }
+
+    /// Nothing is read.
+    #[cfg(not(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    pub(super) fn state(&self) -> Option<String> {
+        None
+    }
+
     /// What it cost and what it lost, for people.
     #[cfg(all(feature = "ebpf", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub(super) fn tell(&self) -> Option<String> {

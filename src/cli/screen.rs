@@ -1,8 +1,7 @@
 //! The terminal: entered and left in order whatever happens, fed with snapshots, asked for keys. It has a thread of its own, so that a
 //! slow terminal makes nobody wait but its user.
 
-use std::fs::OpenOptions;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal};
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +19,8 @@ use ratatui::backend::CrosstermBackend;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
 use super::hangup::{self, Bell, GRACE};
-use crate::report::explained;
-use crate::verdict::Judged;
-use crate::watch::{self, Effect, Post, State, Theme};
+use super::save::{Packets, Saving};
+use crate::watch::{self, Effect, Palette, Post, State, Theme};
 
 /// Told before anything is opened.
 pub(super) fn usable() -> anyhow::Result<()> {
@@ -36,11 +34,12 @@ pub(super) fn usable() -> anyhow::Result<()> {
 }
 
 /// What the terminal can show: colours unless `NO_COLOR` says no (<https://no-color.org>), more than ASCII where the locale is UTF-8.
-pub(super) fn theme(plain: bool, ascii: bool) -> Theme {
+pub(super) fn theme(plain: bool, ascii: bool, palette: impl FnOnce(Option<&str>) -> anyhow::Result<Palette>) -> anyhow::Result<Theme> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default().to_ascii_uppercase();
     let utf8 = locale.contains("UTF-8") || locale.contains("UTF8");
-    Theme { colour: !plain && set("NO_COLOR").is_none(), ascii: ascii || !utf8 }
+    let palette = palette(set("COLORFGBG").as_deref())?;
+    Ok(Theme { palette: (!plain && set("NO_COLOR").is_none()).then_some(palette), ascii: ascii || !utf8 })
 }
 
 /// The screen's thread.
@@ -51,15 +50,23 @@ pub(super) struct Drawing {
     post: Arc<Post>,
 }
 
+/// What a screen is given.
+pub(super) struct Setup {
+    pub(super) state: State,
+    pub(super) mouse: bool,
+    /// For saving packets.
+    pub(super) packets: Option<Packets>,
+}
+
 /// Starts it.
-pub(super) fn spawn(post: &Arc<Post>, state: State, mouse: bool) -> anyhow::Result<Drawing> {
+pub(super) fn spawn(post: &Arc<Post>, setup: Setup) -> anyhow::Result<Drawing> {
     let (bell, over) = channel();
     let signals = Signals::listen()?;
     hangup::look(post, &signals.end, Bell(bell.clone()))?;
     let seen = Arc::clone(post);
     let drawing = move || {
         let _bell = Bell(bell);
-        run(&seen, &signals, state, mouse)
+        run(&seen, &signals, setup)
     };
     let thread = thread::Builder::new().name("screen".to_owned()).spawn(drawing).context("no thread for the screen")?;
     Ok(Drawing { thread: Some(thread), over, post: Arc::clone(post) })
@@ -93,8 +100,8 @@ impl Drop for Drawing {
 }
 
 /// Draws and listens until the user leaves, a signal says so, or the run fails; then gives the run some time to end in order.
-fn run(post: &Post, signals: &Signals, state: State, mouse: bool) -> anyhow::Result<()> {
-    let drawn = listen(post, signals, state, mouse);
+fn run(post: &Post, signals: &Signals, setup: Setup) -> anyhow::Result<()> {
+    let drawn = listen(post, signals, setup);
     // The run may hang on a pipe that brings nothing: nobody can wake it there.
     let begun = Instant::now();
     while !post.ended() && begun.elapsed() < GRACE {
@@ -107,18 +114,21 @@ fn run(post: &Post, signals: &Signals, state: State, mouse: bool) -> anyhow::Res
 }
 
 /// Whether something was found.
-fn listen(post: &Post, signals: &Signals, mut state: State, mouse: bool) -> anyhow::Result<bool> {
+fn listen(post: &Post, signals: &Signals, setup: Setup) -> anyhow::Result<bool> {
+    let Setup { mut state, mouse, packets } = setup;
     let _gone = Close(post);
     let mut terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))?;
     let _entered = Entered::enter(mouse)?;
     let size = terminal.size()?;
     state.size = (size.width, size.height);
     let (mut changed, mut asked, mut drawn) = (true, None::<Instant>, None::<Instant>);
+    let mut saving = None;
     while !signals.end.load(Ordering::Relaxed) && !post.closed() {
         if let Some(snapshot) = post.take() {
             state.take(snapshot);
             changed = true;
         }
+        changed |= saved(&mut state, &mut saving);
         if asked.is_none_or(|asked| asked.elapsed() >= FRAME) {
             post.ask();
             asked = Some(Instant::now());
@@ -139,7 +149,14 @@ fn listen(post: &Post, signals: &Signals, mut state: State, mouse: bool) -> anyh
                     Effect::Redraw => terminal.clear()?,
                     Effect::Suspend => signals.stop.store(true, Ordering::Relaxed),
                     Effect::Copy(text) => execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))?,
-                    Effect::Save(path, pairs) => save(&mut state, &path, &pairs),
+                    Effect::Save(..) if saving.is_some() => state.message = Some("still saving what was asked for before".to_owned()),
+                    Effect::Save(path, pairs) => {
+                        state.message = Some(format!("saving to {path} ..."));
+                        let (files, summary) = (state.files.clone(), state.snapshot.summary.clone());
+                        let job = Saving { path, pairs, files, summary, packets: packets.clone() };
+                        // Captures may be large: keys are answered meanwhile.
+                        saving = Some(thread::Builder::new().name("save".to_owned()).spawn(move || job.save())?);
+                    }
                 }
             }
         }
@@ -152,6 +169,20 @@ fn listen(post: &Post, signals: &Signals, mut state: State, mouse: bool) -> anyh
         }
     }
     Ok(!state.snapshot.findings.is_empty())
+}
+
+/// Tells what became of what is being saved, once that is known.
+fn saved(state: &mut State, saving: &mut Option<thread::JoinHandle<anyhow::Result<String>>>) -> bool {
+    let Some(job) = saving.take_if(|job| job.is_finished()) else { return false };
+    state.message = Some(match job.join() {
+        Ok(Ok(told)) => {
+            state.saved = state.snapshot.findings.len();
+            told
+        }
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "saving failed".to_owned(),
+    });
+    true
 }
 
 fn heard(state: &mut State, event: &Event) -> Vec<Effect> {
@@ -172,28 +203,6 @@ fn heard(state: &mut State, event: &Event) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
-}
-
-/// Into a new file: nothing is ever overwritten.
-fn save(state: &mut State, path: &str, pairs: &[Arc<Judged>]) {
-    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        if path.ends_with(".txt") {
-            for judged in pairs {
-                writeln!(file, "{}", explained(judged, &state.files, 100))?;
-            }
-        } else {
-            file.write_all(watch::records(pairs.iter().map(|judged| &**judged), &state.files).as_bytes())?;
-        }
-        file.flush()
-    });
-    state.message = Some(match written {
-        Ok(()) => {
-            state.saved = state.snapshot.findings.len();
-            format!("{} pairs saved to {path}", pairs.len())
-        }
-        Err(error) => format!("{path}: not saved: {error}"),
-    });
 }
 
 /// Raw mode and the other screen, for as long as this lives; also left when something panics.
@@ -258,7 +267,60 @@ impl Drop for Close<'_> {
     }
 }
 
-/// Frames are drawn so often while something changes; keys are answered at once.
-const FRAME: Duration = Duration::from_millis(100);
+/// Frames are drawn so often while something changes, so that ten a second remain on a busy machine; keys are answered at once.
+const FRAME: Duration = Duration::from_millis(50);
 const LEAST: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::process::Command;
+
+    use rustix::fs::OFlags;
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_puts_the_terminal_back() {
+        let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal"));
+        unlockpt(&terminal).expect("it opens");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().unwrap();
+        let end = File::options().read(true).write(true).custom_flags(OFlags::NOCTTY.bits() as i32).open(name).expect("its other end");
+        let before = tcgetattr(&end).unwrap();
+        let ended = Command::new(std::env::current_exe().unwrap())
+            .args(["cli::screen::tests::fails_on_the_screen", "--exact", "--ignored", "--nocapture"])
+            .stdin(end.try_clone().unwrap())
+            .stdout(end.try_clone().unwrap())
+            .stderr(end.try_clone().unwrap())
+            .status()
+            .expect("it runs");
+        let after = tcgetattr(&end).unwrap();
+        drop(end);
+        let mut shown = Vec::new();
+        // Its end is told as an error (EIO), after all that was written.
+        let _ = terminal.read_to_end(&mut shown);
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(ended.success(), "{shown}");
+        let place = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?} in {shown:?}"));
+        let (entered, left, said) = (place("\u{1b}[?1049h"), place("\u{1b}[?1049l"), place("a mistake of ours"));
+        assert!(entered < left && left < said, "the message stands on the screen that stays: {shown:?}");
+        assert!(place("\u{1b}[?25h") > entered, "the cursor is shown again");
+        assert!(before.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO));
+        assert_eq!((before.local_modes, before.input_modes), (after.local_modes, after.input_modes));
+    }
+
+    #[test]
+    #[ignore = "run by a_panic_puts_the_terminal_back, in a terminal of its own"]
+    fn fails_on_the_screen() {
+        let drawing = thread::spawn(|| {
+            let _entered = Entered::enter(true).expect("it is entered");
+            panic!("a mistake of ours");
+        });
+        assert!(drawing.join().is_err());
+    }
+}

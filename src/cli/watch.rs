@@ -6,20 +6,21 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::config::Config;
 use super::exit::{Exit, Rule, Seen};
 use super::replay::{Judged, Judging};
 use super::run::Settings;
-use super::screen;
+use super::save::Packets;
+use super::screen::{self, Setup};
 use super::{args, key, wiring};
 use crate::base::{Limits, Ts};
 use crate::correlate::Leg;
 use crate::pipeline::{Engine, Loss, Output};
 use crate::verdict::{self, Finding};
-use crate::watch::{Board, Keys, Post, Run, State, Theme};
+use crate::watch::{Board, Keys, Palette, Post, Run, Snapshot, State, Theme};
 
 /// Watch this host's traffic, or captures, in a terminal dashboard: is it happening, since when, to whom
 #[derive(Clone, Debug, Args)]
@@ -32,6 +33,10 @@ pub(super) struct Watch {
     #[cfg(feature = "live")]
     #[command(flatten)]
     attach: super::attach::Attach,
+
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    plaintext: super::plaintext::Plaintext,
 
     #[command(flatten)]
     secrets: args::Keys,
@@ -50,6 +55,10 @@ pub(super) struct Watch {
     /// Draw without colours. So it is too where NO_COLOR is set
     #[arg(long, help_heading = "Showing")]
     plain: bool,
+
+    /// The terminal's background [default: what COLORFGBG says of it, else dark]
+    #[arg(long, value_name = "BACKGROUND", help_heading = "Showing")]
+    theme: Option<Background>,
 
     /// Listen to the mouse: the wheel scrolls, a click chooses. The terminal's own selection then takes Shift
     #[arg(long, help_heading = "Showing")]
@@ -70,6 +79,11 @@ impl Watch {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = Config::read(self.secrets.config.as_deref())?;
         let keys = Keys::rebound(&config.keys).map_err(anyhow::Error::msg)?;
+        let palette = |terminal: Option<&str>| {
+            let named = self.theme.or(config.theme).map(Background::palette);
+            named.unwrap_or_else(|| Palette::of(terminal)).recoloured(&config.colours).map_err(anyhow::Error::msg)
+        };
+        let theme = screen::theme(self.plain || config.plain, self.ascii || config.ascii, palette)?;
         screen::usable()?;
         let secrets = self.secrets.or(&config);
         let Judged { gateways, stall_after, rule } = self.judging.or(&config);
@@ -77,17 +91,17 @@ impl Watch {
         let ready = Ready {
             settings: Settings { limits: Limits::default(), keyer, gateways, stall_after },
             rule,
-            theme: screen::theme(self.plain || config.plain, self.ascii || config.ascii),
+            theme,
             keys,
             mouse: self.mouse || config.mouse,
         };
         #[cfg(feature = "live")]
         if self.captures.is_empty() {
-            return live(self.attach.or(&config), &secrets.keylog, ready);
+            return live(self.attach.or(&config), self.plaintext.or(&config), &secrets.keylog, ready);
         }
         #[cfg(feature = "live")]
-        if self.attach.given() {
-            anyhow::bail!("-i, --filter, --record and their like are for watching this host: leave out the captures, or these");
+        if self.attach.given() || self.plaintext.is_wanted() {
+            anyhow::bail!("-i, --filter, --record, --tls and their like are for watching this host: leave out the captures, or these");
         }
         replay(&self.captures, &secrets.keylog, self.speed.or(config.speed).unwrap_or(Speed::Max), ready)
     }
@@ -100,7 +114,10 @@ fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready)
     let names: Vec<String> = captures.iter().map(|path| path.display().to_string()).collect();
     let run = Run { source: names.join(", "), speed: speed.to_string(), ..Run::default() };
     let post = Arc::new(Post::default());
-    let drawing = screen::spawn(&post, State::new(theme, keys, opened.files()), mouse)?;
+    let (limits, keyer) = (settings.limits.clone(), settings.keyer.clone());
+    let packets = Some(Packets { captures: captures.to_vec(), keylogs: keylogs.to_vec(), limits, keyer });
+    post.leave(Snapshot { run: run.clone(), ..Snapshot::default() });
+    let drawing = screen::spawn(&post, Setup { state: State::new(theme, keys, opened.files()), mouse, packets })?;
     let seen = Seen::default();
     let mut board = Board::new(&settings.limits);
     let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
@@ -124,16 +141,19 @@ fn replay(captures: &[PathBuf], keylogs: &[PathBuf], speed: Speed, ready: Ready)
 
 /// This host.
 #[cfg(feature = "live")]
-fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> anyhow::Result<Exit> {
+fn live(attach: super::attach::Attach, plaintext: super::plaintext::Plaintext, keylogs: &[PathBuf], ready: Ready) -> anyhow::Result<Exit> {
     use super::attach::Attached;
     let Ready { settings: Settings { limits, keyer, gateways, stall_after }, rule, theme, keys, mouse } = ready;
     let mut followed = super::keylogs::Followed::open(keylogs)?;
-    let Attached { feed, mut recorder, said, .. } = attach.open(&limits, None)?;
+    let Attached { mut feed, mut recorder, said, .. } = attach.open(&limits, None)?;
+    let mut tapping = plaintext.open(&gateways, &limits, &mut feed)?;
     let uid = rustix::process::geteuid();
     let privilege = if uid.is_root() { "as root".to_owned() } else { format!("as user {}", uid.as_raw()) };
-    let run = Run { live: true, source: said, notes: vec![privilege], ..Run::default() };
+    let probes = tapping.said.take().unwrap_or_else(|| "no probes in processes (--tls sets them)".to_owned());
+    let mut run = Run { live: true, source: said, notes: vec![privilege, probes], ..Run::default() };
     let post = Arc::new(Post::default());
-    let drawing = screen::spawn(&post, State::new(theme, keys, Vec::new()), mouse)?;
+    post.leave(Snapshot { run: run.clone(), ..Snapshot::default() });
+    let drawing = screen::spawn(&post, Setup { state: State::new(theme, keys, Vec::new()), mouse, packets: None })?;
     let seen = Seen::default();
     let mut board = Board::new(&limits);
     let shown = Shown { board: &mut board, rule: &rule, seen: &seen };
@@ -141,8 +161,16 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     if keylogs.is_empty() {
         engine.secrets_complete();
     }
+    let mut looked = Instant::now();
     let tally = crate::live::attend(&mut engine, &feed, &mut super::attach::keepers(&mut recorder), |engine, _| {
         followed.read(|text| engine.secrets(text));
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            tapping.follow(engine.gateways().iter().map(|gateway| (gateway.listen.ip(), gateway.listen.port())));
+            if let (Some(now), Some(note)) = (tapping.state(), run.notes.get_mut(1)) {
+                *note = now;
+            }
+        }
         show(engine, &post, || run.clone());
         !post.closed()
     });
@@ -155,6 +183,9 @@ fn live(attach: super::attach::Attach, keylogs: &[PathBuf], ready: Ready) -> any
     post.leave(board.snapshot(summary, Run { ended: true, ..run }, (0, 0)));
     drawing.wait()?;
     super::live::say(&tally);
+    if let Some(tapped) = tapping.tell() {
+        eprintln!("{tapped}");
+    }
     Ok(exit)
 }
 
@@ -192,6 +223,25 @@ impl Output for Shown<'_> {
 
     fn exchange(&mut self, leg: Leg) {
         self.board.exchange(leg);
+    }
+}
+
+/// What the terminal's letters stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Background {
+    /// Bright colours of the terminal's own
+    Dark,
+    /// Dark shades
+    Light,
+}
+
+impl Background {
+    fn palette(self) -> Palette {
+        match self {
+            Background::Dark => Palette::DARK,
+            Background::Light => Palette::LIGHT,
+        }
     }
 }
 
@@ -263,6 +313,9 @@ impl Pace {
     }
 }
 
+/// So often it is asked which processes are gateways by now.
+#[cfg(feature = "live")]
+const LOOK: Duration = Duration::from_millis(500);
 /// How long is slept at most.
 const NAP: Duration = Duration::from_millis(20);
 

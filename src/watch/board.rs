@@ -6,11 +6,11 @@ use std::sync::{Arc, Weak};
 
 use super::history::Timeline;
 use super::row::Row;
-use super::snapshot::{Rows, Run, ServerRow, Snapshot};
+use super::snapshot::{ClientRow, Rows, Run, ServerRow, Snapshot};
 use crate::base::{Addr, Count, Counts, Limits};
 use crate::correlate::Leg;
 use crate::pipeline::{Loss, Output, Summary};
-use crate::verdict::{Failure, Finding, Findings, Judged};
+use crate::verdict::{Failure, Finding, Findings, Judged, Verdict};
 
 /// What the dashboard remembers of a run.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Board {
     details: VecDeque<Arc<Judged>>,
     flagged_details: VecDeque<Arc<Judged>>,
     servers: BTreeMap<Option<Addr>, Server>,
-    clients: HashSet<IpAddr>,
+    clients: BTreeMap<IpAddr, ClientRow>,
     timeline: Timeline,
     gathered: Findings,
     findings: Arc<Vec<Finding>>,
@@ -48,7 +48,7 @@ impl Board {
             details: VecDeque::new(),
             flagged_details: VecDeque::new(),
             servers: BTreeMap::new(),
-            clients: HashSet::new(),
+            clients: BTreeMap::new(),
             timeline: Timeline::new(limits.watch_history),
             gathered: Findings::new(&slim),
             findings: Arc::default(),
@@ -83,11 +83,43 @@ impl Board {
             connections: open.0,
             unpaired: open.1,
             findings: Arc::clone(&self.findings),
-            servers: self.servers.values().map(|server| ServerRow { clients: server.clients.len(), ..server.row.clone() }).collect(),
+            servers: self.servers(),
+            touched: self.touched(),
             history: self.timeline.history(),
             rows,
             forgotten: self.forgotten,
             clients: self.clients.len(),
+        }
+    }
+
+    fn servers(&self) -> Vec<ServerRow> {
+        let row = |server: &Server| ServerRow { clients: server.clients.len(), ..server.row.clone() };
+        let mut rows: Vec<ServerRow> = self.servers.values().map(row).collect();
+        rows.sort_by_key(|row| (row.hidden() == 0, row.failed() == 0));
+        rows
+    }
+
+    fn touched(&self) -> Vec<ClientRow> {
+        let mut rows: Vec<&ClientRow> = self.clients.values().collect();
+        rows.sort_by_key(|row| (std::cmp::Reverse(row.hidden), row.ip));
+        rows.into_iter().take(TOUCHED).cloned().collect()
+    }
+
+    fn note_client(&mut self, row: &Row) {
+        let ip = row.client.ip();
+        if row.verdict == Verdict::Healthy {
+            if let Some(known) = self.clients.get_mut(&ip) {
+                known.well = known.well.max(Some(row.start));
+            }
+        } else if row.verdict.flagged() {
+            if !self.clients.contains_key(&ip) && self.clients.len() >= self.limits.watch_clients {
+                return self.counts.bump(Count::WatchLimit);
+            }
+            let new = || ClientRow { ip, token: None, hidden: 0, since: (row.start, row.start), well: None, route: String::new() };
+            let known = self.clients.entry(ip).or_insert_with(new);
+            known.hidden += 1;
+            known.since = (known.since.0.min(row.start), known.since.1.max(row.start));
+            (known.token, known.route) = (row.token, row.route.clone());
         }
     }
 
@@ -128,9 +160,7 @@ impl Board {
     fn count(&mut self, row: &Row) {
         self.timeline.add(row.start, row.verdict.flagged());
         let client = row.client.ip();
-        if row.verdict.flagged() && self.clients.len() < self.limits.watch_clients {
-            self.clients.insert(client);
-        }
+        self.note_client(row);
         for visit in &row.up {
             let known = self.servers.contains_key(&Some(visit.server)) || self.servers.len() < self.limits.watch_servers;
             if !known {
@@ -252,5 +282,7 @@ impl Shelf {
     }
 }
 
+/// Clients in a snapshot.
+const TOUCHED: usize = 200;
 /// Rows in a block.
 const BLOCK: usize = 256;

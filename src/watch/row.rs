@@ -164,6 +164,8 @@ pub(super) fn trouble(leg: &Leg) -> Option<String> {
     use crate::mcp::Outcome;
     match (leg.status(), leg.done.map(|done| done.end)) {
         (Some(status), _) if status >= 300 => return Some(status.to_string()),
+        // Many gateways close an SSE stream as soon as it brought the answer: nothing is missing then.
+        (Some(_), _) if !leg.answers.is_empty() => {}
         (_, Some(End::Unseen(_))) => return Some("hole".to_owned()),
         (_, Some(End::Broken(Broken::Reset))) => return Some("rst".to_owned()),
         (_, Some(End::Broken(Broken::Left)) | None) => return Some("t/o".to_owned()),

@@ -1,10 +1,11 @@
 //! What the screen draws: a run at one moment, shared with whoever goes on with it, and changed by nobody.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::row::Row;
-use crate::base::{Addr, Ts};
+use crate::base::{Addr, Fingerprint, Ts};
 use crate::pipeline::Summary;
 use crate::verdict::{Failure, Finding, Verdict};
 
@@ -21,8 +22,10 @@ pub struct Snapshot {
     pub unpaired: usize,
     /// Findings, in order of their first pair.
     pub findings: Arc<Vec<Finding>>,
-    /// Upstream servers, in address order.
+    /// Upstream servers: those whose failures are hidden first, then those that fail, then in address order.
     pub servers: Vec<ServerRow>,
+    /// Clients with flagged pairs, those with the most first; [`Snapshot::clients`] counts all of them.
+    pub touched: Vec<ClientRow>,
     /// Pairs by time.
     pub history: History,
     /// Pairs that are listed.
@@ -83,6 +86,23 @@ impl ServerRow {
     pub fn hidden(&self) -> u64 {
         self.flagged.values().sum()
     }
+}
+
+/// One client from which something was hidden.
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    /// Its address.
+    pub ip: IpAddr,
+    /// The credential of its latest flagged pair.
+    pub token: Option<Fingerprint>,
+    /// Flagged pairs.
+    pub hidden: u64,
+    /// The first and the last of them.
+    pub since: (Ts, Ts),
+    /// When a pair of its own went well for the last time.
+    pub well: Option<Ts>,
+    /// What it asked for in the latest flagged pair.
+    pub route: String,
 }
 
 /// Pairs by time: stretches of equal length, without holes.

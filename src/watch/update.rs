@@ -9,6 +9,7 @@ use super::filter::{self, Filter};
 use super::keys::{Action, Key};
 use super::prompt::{Kind, Prompt, Scope};
 use super::state::{EVIDENCE, Item, State, View, name};
+use crate::report::say::many;
 use crate::verdict::{Finding, Judged};
 
 /// What the outside has to do.
@@ -135,7 +136,7 @@ fn quit(state: &mut State) -> Vec<Effect> {
     let unsaved = state.snapshot.findings.len().saturating_sub(state.saved);
     if state.snapshot.run.live && unsaved > 0 && !state.leaving {
         state.leaving = true;
-        state.message = Some(format!("{unsaved} findings are not saved: quit again to leave, s to save"));
+        state.message = Some(format!("{} not saved: quit again to leave, s to save", many(unsaved as u64, "finding")));
         return Vec::new();
     }
     vec![Effect::Quit]

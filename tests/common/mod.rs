@@ -8,6 +8,7 @@ pub mod scenario;
 #[cfg(all(feature = "live", target_os = "linux"))]
 pub mod space;
 pub mod tap;
+pub mod tmux;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -84,7 +85,8 @@ pub fn venv(packages: &[&str]) -> std::path::PathBuf {
     if !folder.join("bin/python").exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
     }
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(folder.join("bin/python")).args(pip).args(packages));
     folder.join("bin/python")
 }
 

@@ -184,6 +184,25 @@ impl Stretch {
 }
 
 impl Wanted {
+    /// Pairs that somebody chose, found or not; `untold` counts those beyond what one bundle holds.
+    pub fn chosen<'a>(pairs: impl Iterator<Item = &'a Judged>, files: &[String], limits: &Limits) -> Wanted {
+        let mut traces: Vec<Trace> = Vec::new();
+        let mut untold = 0;
+        for judged in pairs {
+            if traces.len() < limits.evidence_bundle_pairs {
+                traces.push(Trace::new(judged, files));
+            } else {
+                untold += 1;
+            }
+        }
+        Wanted { finding: 0, record: Value::Null, traces, context: None, untold }
+    }
+
+    /// Pairs that are not in the bundle.
+    pub fn untold(&self) -> u64 {
+        self.untold
+    }
+
     /// The finding's number.
     pub fn number(&self) -> u64 {
         self.finding

@@ -13,6 +13,14 @@ use crate::watch::theme::{DIM, STRONG, WARN};
 
 pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     let width = usize::from(width);
+    let counted = |lines: &mut Vec<Line<'static>>, label: &str, n: u64, text: &str, style: Style| {
+        let number = format!("{:>NUMBER$}", number(n));
+        for (row, text) in wrap(text, width.saturating_sub(LABEL + NUMBER + 5)).into_iter().enumerate() {
+            let (label, number) = if row == 0 { (label, number.as_str()) } else { ("", "") };
+            let head = Span::styled(format!("  {label:LABEL$} "), DIM);
+            lines.push(Line::from(vec![head, Span::styled(format!("{number:NUMBER$}  "), style), Span::styled(text, style)]));
+        }
+    };
     let who = Who::of(state);
     let snapshot = &state.snapshot;
     let summary = &snapshot.summary;
@@ -61,25 +69,21 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         field(&mut lines, &loss.kind, &clean(&format!("{} {}", loss.place, loss.detail)), WARN);
     }
     for count in Count::ALL.iter().filter(|count| is_loss(**count) && summary.counts.get(**count) > 0) {
-        field(&mut lines, count.as_str(), &format!("{:>10}  {}", number(summary.counts.get(*count)), count.doc().trim()), WARN);
+        counted(&mut lines, count.as_str(), summary.counts.get(*count), count.doc().trim(), WARN);
     }
     for (reason, n) in &summary.unresolved {
-        field(&mut lines, &format!("unresolved {reason}"), &format!("{:>10}  {}", number(*n), reason.doc().trim()), Style::new());
+        counted(&mut lines, &format!("unresolved {reason}"), *n, reason.doc().trim(), Style::new());
     }
     if lines.len() == before {
         field(&mut lines, "", "nothing was lost, and everything could be read", Style::new());
     }
     lines.push(Line::styled(" COUNTED", STRONG));
     for count in Count::ALL.iter().filter(|count| !is_loss(**count) && summary.counts.get(**count) > 0) {
-        field(&mut lines, count.as_str(), &format!("{:>10}  {}", number(summary.counts.get(*count)), count.doc().trim()), Style::new());
+        counted(&mut lines, count.as_str(), summary.counts.get(*count), count.doc().trim(), Style::new());
     }
-    field(
-        &mut lines,
-        "open_connections",
-        &format!("{:>10}  Connections that are open now.", number(snapshot.connections as u64)),
-        Style::new(),
-    );
-    field(&mut lines, "unpaired", &format!("{:>10}  Exchanges that wait for their pair.", number(snapshot.unpaired as u64)), Style::new());
+    let (open, unpaired) = (snapshot.connections as u64, snapshot.unpaired as u64);
+    counted(&mut lines, "open_connections", open, "Connections that are open now.", Style::new());
+    counted(&mut lines, "unpaired", unpaired, "Exchanges that wait for their pair.", Style::new());
     lines
 }
 
@@ -113,4 +117,5 @@ fn is_loss(count: Count) -> bool {
     )
 }
 
-const LABEL: usize = 22;
+const LABEL: usize = 24;
+const NUMBER: usize = 12;

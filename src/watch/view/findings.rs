@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
 
-use super::grid::{Column, Grid, col, wide, wrap};
+use super::grid::{Column, Grid, col, num, wide, wrap};
 use super::who::{Who, moment};
 use crate::report::page::clean;
 use crate::report::say::{many, number};
@@ -75,10 +76,9 @@ fn detail(finding: &Finding, state: &State, width: usize) -> Vec<Line<'static>> 
     let who = Who::of(state);
     let declared = if finding.declared { " · declared in the answer" } else { "" };
     let title = format!(" {glyph} {} {}{declared}", finding.number, finding.verdict);
-    let mut lines = vec![
-        Line::styled("─".repeat(width), DIM),
-        Line::from(vec![Span::styled(title, style), Span::raw(format!(" ·{}", finding.verdict.doc()))]),
-    ];
+    let doc = format!(" ·{}", finding.verdict.doc());
+    let doc = if title.width() + doc.width() <= width { doc } else { String::new() };
+    let mut lines = vec![Line::styled("─".repeat(width), DIM), Line::from(vec![Span::styled(title, style), Span::raw(doc)])];
     let mut field = |label: &str, text: String| {
         for (n, row) in wrap(&text, width.saturating_sub(14)).into_iter().enumerate() {
             let label = if n == 0 { label } else { "" };
@@ -99,8 +99,8 @@ const COLUMNS: &[Column] = &[
     col("", 1, 0),
     col("verdict", 11, 0),
     col("failure", 12, 1),
-    col("pairs", 6, 0),
-    col("clients", 7, 3),
+    num("pairs", 6, 0),
+    num("clients", 7, 3),
     col("since", 12, 0),
     col("until", 17, 2),
     wide("server", 15, 1),

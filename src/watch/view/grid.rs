@@ -17,16 +17,23 @@ pub(super) struct Column {
     pub grows: bool,
     /// What goes first where there is not room for all; 0 never goes.
     pub rank: u8,
+    /// Its cells stand at the right: numbers.
+    pub right: bool,
 }
 
 /// In short.
 pub(super) const fn col(title: &'static str, width: usize, rank: u8) -> Column {
-    Column { title, width, grows: false, rank }
+    Column { title, width, grows: false, rank, right: false }
+}
+
+/// One of numbers.
+pub(super) const fn num(title: &'static str, width: usize, rank: u8) -> Column {
+    Column { title, width, grows: false, rank, right: true }
 }
 
 /// One that grows.
 pub(super) const fn wide(title: &'static str, width: usize, rank: u8) -> Column {
-    Column { title, width, grows: true, rank }
+    Column { title, width, grows: true, rank, right: false }
 }
 
 /// Columns laid out for a width.
@@ -52,7 +59,8 @@ impl Grid {
         let growing = columns.iter().filter(|(column, width)| column.grows && width.is_some()).count();
         let mut left = spare;
         for (n, (_, width)) in columns.iter_mut().filter(|(column, width)| column.grows && width.is_some()).enumerate() {
-            let share = left / (growing - n);
+            // On a very wide screen what belongs together stays together.
+            let share = (left / (growing - n)).min(MOST);
             left -= share;
             *width = width.map(|width| width + share);
         }
@@ -67,9 +75,10 @@ impl Grid {
     /// A line of cells, one for each column whether it is shown or not.
     pub(super) fn line(&self, cells: Vec<(String, Style)>) -> Line<'static> {
         let mut spans = Vec::with_capacity(cells.len());
-        for ((_, width), (text, style)) in self.columns.iter().zip(cells) {
+        for ((column, width), (text, style)) in self.columns.iter().zip(cells) {
             if let Some(width) = width {
-                spans.push(Span::styled(fit(&text, *width), style));
+                let text = if column.right { fit_right(&text, *width) } else { fit(&text, *width) };
+                spans.push(Span::styled(text, style));
                 spans.push(Span::raw(" "));
             }
         }
@@ -107,6 +116,12 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     out
 }
 
+/// The same, filled from the left.
+fn fit_right(text: &str, width: usize) -> String {
+    let cut = crop(text, width);
+    format!("{}{cut}", " ".repeat(width.saturating_sub(cut.width())))
+}
+
 /// Broken at spaces, words that are longer than a row where it ends; at least one row.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
@@ -142,6 +157,9 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     rows
 }
 
+/// Columns that one takes of what is left over, at most.
+const MOST: usize = 40;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +171,7 @@ mod tests {
         assert_eq!(text(23), "a     b     c     d    ");
         assert_eq!(text(22), "a     b          d    ", "c goes, b grows");
         assert_eq!(text(12).trim_end(), "a     b");
+        assert_eq!(Grid::new(&[num("n", 5, 0)], 5).line(vec![("12".to_owned(), Style::new())]).to_string(), "   12");
         assert_eq!((crop("äöüäöü", 4), crop("日本語", 4), fit("ab", 4)), ("äöü…".to_owned(), "日…".to_owned(), "ab  ".to_owned()));
     }
 

@@ -18,11 +18,15 @@ pub(super) fn line(state: &State, width: u16) -> Line<'static> {
     let tls = counts.get(Count::TlsConnections);
     let (packets, lost) = (counts.get(Count::Packets), counts.get(Count::GapBytes));
     let drops = [("kernel dropped", counts.get(Count::KernelDrops)), ("own dropped", counts.get(Count::OwnDrops)), ("lost bytes", lost)];
+    let short = usize::from(width) < ROOMY;
     let mut parts = vec![(format!("{} packets", number(packets)), Style::new())];
-    for (word, n) in drops {
-        parts.push((format!("{word} {}", number(n)), if n > 0 { WARN } else { Style::new() }));
+    if short && drops.iter().all(|(_, n)| *n == 0) {
+        parts.push(("nothing dropped or lost".to_owned(), Style::new()));
+    } else {
+        parts.extend(drops.map(|(word, n)| (format!("{word} {}", number(n)), if n > 0 { WARN } else { Style::new() })));
     }
-    parts.push((format!("open flows {}", number(snapshot.connections as u64)), Style::new()));
+    let flows = if short { "flows" } else { "open flows" };
+    parts.push((format!("{flows} {}", number(snapshot.connections as u64)), Style::new()));
     parts.push((format!("unpaired {}", number(snapshot.unpaired as u64)), Style::new()));
     if tls > 0 {
         let read = counts.get(Count::TlsDecrypted);
@@ -64,3 +68,6 @@ pub(super) fn blind(summary: &Summary) -> Vec<String> {
     say(summary.losses.len() as u64, "losses told in Capture");
     all
 }
+
+/// Columns from which on every figure has its own words.
+const ROOMY: usize = 110;

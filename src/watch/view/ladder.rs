@@ -79,7 +79,8 @@ fn head(judged: &Judged, who: Who, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-/// Columns for servers, in order of the first step at each; what does not fit shares the last.
+/// Columns for servers, in order of the first step at each; where there is not room for all, those that failed come first, and those
+/// that do not fit share the last.
 fn servers(judged: &Judged, width: usize) -> Vec<Vec<Addr>> {
     let pair = &judged.pair;
     let mut first: Vec<(Stamp, Addr)> = pair.up.iter().map(|link| (link.leg.start(), link.leg.peers.server)).collect();
@@ -89,12 +90,12 @@ fn servers(judged: &Judged, width: usize) -> Vec<Vec<Addr>> {
     let mut columns: Vec<Vec<Addr>> = Vec::new();
     let most = (width.saturating_sub(TIME + 1) / LEAST).saturating_sub(2).clamp(1, 6);
     for (_, server) in first {
-        if columns.iter().flatten().any(|known| *known == server) {
-            continue;
+        if !columns.iter().flatten().any(|known| *known == server) {
+            columns.push(vec![server]);
         }
-        columns.push(vec![server]);
     }
     if columns.len() > most {
+        columns.sort_by_key(|column| !column.iter().any(|server| judged.servers.contains(server)));
         let rest: Vec<Addr> = columns.drain(most - 1..).flatten().collect();
         columns.push(rest);
     }
@@ -111,7 +112,7 @@ fn names(judged: &Judged, servers: &[Vec<Addr>], each: usize, who: Who) -> Line<
         let failed = column.iter().any(|server| judged.servers.contains(server));
         let text = match column.as_slice() {
             [one] => who.addr(*one),
-            all => format!("{} servers", all.len()),
+            all => format!("{} {}servers", all.len(), if servers.len() > 1 { "other " } else { "" }),
         };
         name(if failed { format!("✗ {text}") } else { text }, if failed { BAD.patch(STRONG) } else { STRONG });
     }
@@ -121,6 +122,10 @@ fn names(judged: &Judged, servers: &[Vec<Addr>], each: usize, who: Who) -> Line<
 fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
     let pair = &judged.pair;
     let column = |server: Addr| 2 + servers.iter().position(|column| column.contains(&server)).unwrap_or(0);
+    let name = |server: Addr| {
+        let alone = servers.iter().any(|column| column.as_slice() == [server]);
+        if alone { String::new() } else { format!("{} ", Who::of(state).addr(server)) }
+    };
     let mut steps = Vec::new();
     client(judged, state, &mut steps);
     let mut hidden = 0;
@@ -132,10 +137,10 @@ fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
         }
         let probe = leg.ask().is_some_and(|ask| ask.method.as_deref() == Some("initialize")) && trouble(leg).is_some();
         let note = if probe { " (probe)" } else { "" };
-        exchange(leg, 0, (1, column(leg.peers.server)), note, state, &mut steps);
+        exchange(leg, (column(leg.peers.server), name(leg.peers.server)), note, state, &mut steps);
     }
     for leg in &pair.authorization {
-        exchange(leg, 0, (1, column(leg.peers.server)), " (authorization)", state, &mut steps);
+        exchange(leg, (column(leg.peers.server), name(leg.peers.server)), " (authorization)", state, &mut steps);
     }
     for conduit in &pair.conduits {
         let text = words::conduit(conduit);
@@ -153,7 +158,7 @@ fn steps(judged: &Judged, servers: &[Vec<Addr>], state: &State) -> Vec<Step> {
     if hidden > 0 {
         let at = pair.down.start();
         let key = state.keys.of(crate::watch::keys::Action::Compress).join(" ");
-        let text = format!("{hidden} exchanges that only prepare or end a session are not shown ({key} shows them)");
+        let text = format!("{hidden} exchanges that only prepare or end sessions: {key} shows them");
         steps.push(Step { at, from: 0, to: 0, text, style: DIM, hole: false, under: Vec::new() });
     }
     steps
@@ -201,15 +206,16 @@ fn client(judged: &Judged, state: &State, steps: &mut Vec<Step>) {
     });
 }
 
-/// An exchange of the gateway with a server: asked and answered.
-fn exchange(leg: &Arc<Leg>, element: usize, (from, to): (usize, usize), note: &str, state: &State, steps: &mut Vec<Step>) {
+/// An exchange of the gateway with a server, in its column and under its name if it shares that: asked and answered.
+fn exchange(leg: &Arc<Leg>, (to, name): (usize, String), note: &str, state: &State, steps: &mut Vec<Step>) {
+    let (from, element) = (1, 0);
     let asked = clean(&words::asked(leg, element)).into_owned();
     let bad = trouble(leg).filter(|_| !lasting(leg));
     steps.push(Step {
         at: leg.start(),
         from,
         to,
-        text: format!("{asked}{note}"),
+        text: format!("{name}{asked}{note}"),
         style: Style::new(),
         hole: leg.request.is_none(),
         under: extra(leg, state),
@@ -225,7 +231,7 @@ fn exchange(leg: &Arc<Leg>, element: usize, (from, to): (usize, usize), note: &s
             gap.cause.as_str()
         ));
     }
-    steps.push(Step { at: leg.last(), from: to, to: from, text: answered, style, hole, under });
+    steps.push(Step { at: leg.last(), from: to, to: from, text: format!("{name}{answered}"), style, hole, under });
 }
 
 /// What only the full ladder tells of a request.
@@ -302,4 +308,4 @@ fn outcome(judged: &Judged, who: Who, width: usize) -> Vec<Line<'static>> {
 
 const TIME: usize = 13;
 /// The least width of a column.
-const LEAST: usize = 20;
+const LEAST: usize = 16;

@@ -1,6 +1,7 @@
 //! A state comes in, a drawn screen goes out; one file a view.
 
 mod capture;
+mod clients;
 mod evidence;
 mod findings;
 mod grid;
@@ -18,6 +19,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
 
 use super::filter::{self, Filter};
 use super::keys::Action;
@@ -33,7 +35,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let text = format!("{}x{} is too small: {}x{} at least", area.width, area.height, LEAST.0, LEAST.1);
         frame.render_widget(Paragraph::new(text).wrap(ratatui::widgets::Wrap { trim: true }), area);
-        return state.theme.degrade(frame.buffer_mut());
+        return state.theme.apply(frame.buffer_mut());
     }
     let rows = |from: u16, height: u16| Rect { x: area.x, y: area.y + from, width: area.width, height };
     frame.render_widget(Paragraph::new(title(state, area.width)), rows(0, 1));
@@ -55,7 +57,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         frame.set_cursor_position(Position { x: (area.x + x).min(area.right().saturating_sub(1)), y: area.y + area.height - 2 });
     }
     frame.render_widget(Paragraph::new(footer(state, area.width)), rows(area.height - 1, 1));
-    state.theme.degrade(frame.buffer_mut());
+    state.theme.apply(frame.buffer_mut());
 }
 
 /// A text that is longer than the screen: from its first line shown.
@@ -99,10 +101,13 @@ fn title(state: &State, width: u16) -> Line<'static> {
         let text = if wide || *view == base { format!(" {} {} ", n + 1, view.name()) } else { format!(" {} ", n + 1) };
         spans.push(Span::styled(text, if *view == base { HERE } else { Style::new() }));
     }
-    for view in state.views.iter().skip(1) {
-        spans.push(Span::styled(format!(" › {}", view.name()), STRONG));
+    let mut deeper: String = state.views.iter().skip(1).map(|view| format!(" › {}", view.name())).collect();
+    let mut used: usize = spans.iter().map(Span::width).sum();
+    if used + deeper.width() + right.width() + 2 > usize::from(width) {
+        deeper = state.views.iter().skip(1).next_back().map(|view| format!(" › {}", view.name())).unwrap_or_default();
     }
-    let used: usize = spans.iter().map(Span::width).sum();
+    used += deeper.width();
+    spans.push(Span::styled(deeper, STRONG));
     let right = crop(&right, usize::from(width).saturating_sub(used + 2));
     let gap = usize::from(width).saturating_sub(used + right.chars().count() + 1);
     spans.push(Span::raw(" ".repeat(gap)));
@@ -120,10 +125,12 @@ fn word(state: &State, width: u16) -> (Line<'static>, Option<u16>) {
         return (Line::styled(crop(&format!(" {message}"), usize::from(width)), WARN.add_modifier(Modifier::BOLD)), None);
     }
     let mut told = Vec::new();
-    if !state.filter.is_empty() {
+    // The other views show everything.
+    let narrowed = state.views.contains(&View::Requests);
+    if narrowed && !state.filter.is_empty() {
         told.push(format!("filter: {}", Who::of(state).text(&state.filter_text)));
     }
-    if state.faults {
+    if narrowed && state.faults {
         told.push("flagged only".to_owned());
     }
     if !state.selected.is_empty() {
@@ -143,9 +150,11 @@ fn typed(state: &State, prompt: &Prompt, width: u16) -> (Line<'static>, u16) {
             Ok(_) => (" filter: ".to_owned(), GOOD, format!("ok, {} pairs  {}", state.items.len(), offers(state, prompt))),
             Err(wrong) => (" filter: ".to_owned(), BAD, format!("not yet: {}", wrong.why)),
         },
-        Kind::Save(scope) => {
-            (format!(" save {} pairs to (Tab: others): ", scope.word()), Style::new(), ".ndjson: records, .txt: explained".to_owned())
-        }
+        Kind::Save(scope) => (
+            format!(" save {} pairs to (Tab: others): ", scope.word()),
+            Style::new(),
+            ".ndjson: records, .txt: explained, .pcapng: packets without secrets".to_owned(),
+        ),
     };
     // The end of a long text is what is being typed.
     let room = usize::from(width).saturating_sub(label.len() + 2).max(8);

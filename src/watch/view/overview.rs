@@ -6,47 +6,70 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::grid::crop;
+use super::grid::{crop, wrap};
 use super::who::{Who, ago, moment};
-use super::{findings, health, servers};
+use super::{clients, findings, health, servers};
 use crate::report::say::{clock, day, many, number, span};
 use crate::verdict::{Finding, Verdict};
 use crate::watch::snapshot::{History, Snapshot};
-use crate::watch::state::{State, View};
+use crate::watch::state::{State, TimeMode, View};
 use crate::watch::theme::{BAD, DIM, GOOD, STRONG, Theme, UNSURE, WARN};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let width = usize::from(area.width);
     let mut lines = answer(state, width);
-    lines.push(Line::default());
     lines.extend(history(&state.snapshot.history, width, state));
     lines.push(verdicts(&state.snapshot, width));
     let top = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     frame.render_widget(Paragraph::new(lines), Rect { height: top, ..area });
-    // What is left is shared: servers first, since they are what one acts upon.
-    let left = area.height - top;
-    let wanted = u16::try_from(state.snapshot.servers.len()).unwrap_or(u16::MAX).max(1).saturating_add(2);
-    let grouped = u16::try_from(state.snapshot.findings.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let lower = if state.snapshot.findings.is_empty() { 0 } else { grouped.min((left / 2).max(left.saturating_sub(wanted))) };
-    let upper = left.saturating_sub(lower);
-    if upper > 2 {
-        let area = Rect { y: area.y + top, height: upper, ..area };
-        frame.render_widget(Paragraph::new(Line::styled(" UPSTREAM SERVERS", STRONG)), Rect { height: 1, ..area });
-        servers::table(frame, Rect { y: area.y + 1, height: upper - 1, ..area }, state, View::Overview);
-    }
-    if lower > 2 {
-        let area = Rect { y: area.y + top + upper, height: lower, ..area };
-        frame.render_widget(Paragraph::new(Line::styled(" FINDINGS", STRONG)), Rect { height: 1, ..area });
-        findings::table(frame, Rect { y: area.y + 1, height: lower - 1, ..area }, state, View::Overview);
+    let snapshot = &state.snapshot;
+    let found = if snapshot.findings.is_empty() { 0 } else { state.findings().len().max(1) };
+    let wanted = [snapshot.servers.len().max(1), found, snapshot.touched.len()];
+    let heights = shared(wanted, area.height - top);
+    let mut y = area.y + top;
+    for (n, (height, name)) in
+        heights.into_iter().zip(["UPSTREAM SERVERS", "FINDINGS", "CLIENTS FROM WHOM SOMETHING WAS HIDDEN"]).enumerate()
+    {
+        if height == 0 {
+            continue;
+        }
+        let shown = usize::from(height - FRAME);
+        let more = if shown < wanted[n] { format!(" · {shown} of {}", number(wanted[n] as u64)) } else { String::new() };
+        frame.render_widget(Paragraph::new(Line::styled(crop(&format!(" {name}{more}"), width), STRONG)), Rect { y, height: 1, ..area });
+        let table = Rect { y: y + 1, height: (height - 2).min(area.bottom().saturating_sub(y + 1)), ..area };
+        match n {
+            0 => servers::table(frame, table, state, View::Overview),
+            1 => findings::table(frame, table, state, View::Overview),
+            _ => clients::table(frame, table, state),
+        }
+        y += height;
     }
 }
 
-/// Three lines: the answer, its extent, and how far it can be trusted.
+/// Heights of the tables, with heading, heads and a blank line: as many rows as each wants, or fair shares; where not even a row of
+/// each has room, the last go.
+fn shared(rows: [usize; 3], room: u16) -> [u16; 3] {
+    // Nothing stands below the last blank line.
+    let room = room + 1;
+    let mut heights = rows.map(|rows| if rows == 0 { 0 } else { u16::try_from(rows).unwrap_or(u16::MAX).min(room) + FRAME });
+    for last in (0..3).rev() {
+        if heights.iter().filter(|height| **height > 0).count() as u16 * (FRAME + 1) > room {
+            heights[last] = 0;
+        }
+    }
+    while heights.iter().sum::<u16>() > room {
+        let largest = (0..3).max_by_key(|n| heights[*n]).unwrap_or(0);
+        heights[largest] -= 1;
+    }
+    heights
+}
+
+/// The answer, its extent, and how far it can be trusted.
 fn answer(state: &State, width: usize) -> Vec<Line<'static>> {
     let snapshot = &state.snapshot;
     let (text, style) = headline(snapshot);
     let mut lines = vec![Line::styled(crop(&format!(" {text}"), width), style.patch(STRONG))];
-    lines.push(Line::raw(crop(&format!("   {}", extent(state)), width)));
+    lines.extend(wrap(&extent(state), width.saturating_sub(4)).into_iter().map(|row| Line::raw(format!("   {row}"))));
     let blind = health::blind(&snapshot.summary);
     let (word, style) = if blind.is_empty() && snapshot.summary.pairs > 0 {
         ("The witness saw everything: nothing lost, nothing unread.".to_owned(), GOOD)
@@ -55,7 +78,7 @@ fn answer(state: &State, width: usize) -> Vec<Line<'static>> {
     } else {
         (format!("The witness did not see everything: {}", blind.join(", ")), WARN)
     };
-    lines.push(Line::styled(crop(&format!("   {word}"), width), style));
+    lines.extend(wrap(&word, width.saturating_sub(4)).into_iter().map(|row| Line::styled(format!("   {row}"), style)));
     lines
 }
 
@@ -104,8 +127,7 @@ fn extent(state: &State) -> String {
     let at_least: u64 = findings.iter().map(|finding| finding.at_least).sum();
     let failing = snapshot.servers.iter().filter(|server| server.hidden() > 0).count() as u64;
     format!(
-        "since {} {} UTC for {} · {} of {} · {} · {}",
-        day(first),
+        "since {} UTC for {} · {} of {} · {} · {}",
         clock(first).get(..8).unwrap_or_default(),
         span(last.since(first)),
         number(at_least),
@@ -131,7 +153,12 @@ fn history(history: &History, width: usize, state: &State) -> Vec<Line<'static>>
     };
     let seconds = history.width / 1_000_000_000;
     let unit = if seconds >= 60 { "minute".to_owned() } else { format!("{seconds} s") };
-    let begin = moment(history.start + history.width.saturating_mul(from as i64), None, state);
+    if stretches.is_empty() {
+        return vec![Line::default(); 3];
+    }
+    let begin = history.start + history.width.saturating_mul(from as i64);
+    let date = if state.time == TimeMode::Clock { format!("{} ", day(begin)) } else { String::new() };
+    let begin = format!("{date}{}", moment(begin, None, state));
     let hidden = stretches.iter().map(|(_, hidden)| hidden).max().copied().unwrap_or(0);
     let all = stretches.iter().map(|(all, _)| all).max().copied().unwrap_or(0);
     let label = |word: &str, most: u64| Span::styled(super::grid::fit(&format!(" {word}, max {}", number(most)), LABEL), DIM);
@@ -161,5 +188,7 @@ fn verdicts(snapshot: &Snapshot, width: usize) -> Line<'static> {
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const LABEL: usize = 22;
+/// Lines of a table that are no rows: its heading, the heads of its columns, a blank one after it.
+const FRAME: u16 = 3;
 /// What happened within that long is happening now, nanoseconds.
 const RECENT: i64 = 60_000_000_000;

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
-use super::grid::{Column, Grid, col, wide};
+use super::grid::{Column, Grid, col, num, wide};
 use super::who::{Who, moment};
 use crate::base::Ts;
 use crate::report::say::number;
@@ -118,14 +118,14 @@ const COLUMNS: &[Column] = &[
     col("  pair", 6, 6),
     col("time", 12, 0),
     col("verdict", 13, 0),
-    wide("request", 14, 0),
+    wide("request", 12, 0),
     col("client got", 10, 0),
-    wide("upstream", 8, 0),
+    wide("upstream", 11, 0),
     col("failure", 12, 7),
-    col("took", 8, 5),
-    col("client", 21, 2),
+    num("took", 8, 5),
+    wide("client", 15, 2),
     col("server", 21, 4),
     wide("route", 12, 8),
-    col("conf", 4, 9),
+    num("conf", 4, 9),
     col("credential", 20, 10),
 ];

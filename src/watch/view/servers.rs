@@ -3,18 +3,46 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::grid::{Column, Grid, col, wide};
+use super::grid::{Column, Grid, col, crop, num, wide, wrap};
 use super::who::{Who, moment};
-use crate::report::say::number;
+use crate::report::say::{clock, many, number};
 use crate::verdict::Verdict;
 use crate::watch::snapshot::ServerRow;
 use crate::watch::state::{State, View};
-use crate::watch::theme::{BAD, DIM, GOOD, Theme, WARN};
+use crate::watch::theme::{BAD, DIM, GOOD, STRONG, Theme, WARN};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
-    table(frame, area, state, View::Servers);
+    let below = if area.height > 14 { 7 } else { 0 };
+    table(frame, Rect { height: area.height - below, ..area }, state, View::Servers);
+    let servers = &state.snapshot.servers;
+    if let Some(server) = servers.get(state.at().min(servers.len().saturating_sub(1))).filter(|_| below > 0) {
+        let area = Rect { y: area.bottom() - below, height: below, ..area };
+        frame.render_widget(Paragraph::new(detail(server, state, usize::from(area.width))), area);
+    }
+}
+
+/// What the table has no room for.
+fn detail(server: &ServerRow, state: &State, width: usize) -> Vec<Line<'static>> {
+    let mut lines =
+        vec![Line::styled("─".repeat(width), DIM), Line::styled(crop(&format!(" {}", Who::of(state).server_row(server)), width), STRONG)];
+    let mut field = |label: &str, text: String| {
+        for (n, row) in wrap(&text, width.saturating_sub(14)).into_iter().enumerate() {
+            let label = if n == 0 { label } else { "" };
+            lines.push(Line::from(vec![Span::styled(format!("   {label:10} "), STRONG), Span::raw(row)]));
+        }
+    };
+    let kinds: Vec<String> = server.failures.iter().map(|(failure, n)| format!("{} {failure}", number(*n))).collect();
+    field("failed", if kinds.is_empty() { "never".to_owned() } else { kinds.join(", ") });
+    let hidden: Vec<String> = server.flagged.iter().map(|(verdict, n)| format!("{} {verdict}", number(*n))).collect();
+    if let Some((first, last)) = server.since {
+        let when = format!("{} to {}, from {}", clock(first), clock(last), many(server.clients as u64, "client"));
+        field("hidden", format!("{}: {when}", hidden.join(", ")));
+    }
+    field("went well", server.well.map_or("never".to_owned(), |well| format!("last at {}", clock(well))));
+    lines
 }
 
 /// Also on the overview, which has the same line at hand.
@@ -63,11 +91,11 @@ fn cells(server: &ServerRow, state: &State) -> Vec<(String, Style)> {
 const COLUMNS: &[Column] = &[
     col("", 1, 0),
     wide("server", 16, 0),
-    col("visits", 7, 2),
-    col("failed", 6, 1),
-    col("hidden", 6, 0),
+    num("visits", 7, 2),
+    num("failed", 6, 1),
+    num("hidden", 6, 0),
     col("hidden since", 12, 0),
     col("now", 17, 3),
-    col("clients", 7, 1),
+    num("clients", 7, 1),
     wide("failures", 16, 4),
 ];
