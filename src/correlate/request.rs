@@ -5,7 +5,7 @@ use super::names::Names;
 use super::requests::Key;
 use crate::base::{Addr, ExId, Fingerprint, Stamp, Ts};
 use crate::http::{Broken, End};
-use crate::mcp::{Ask, Asked, ListKind, Outcome};
+use crate::mcp::{Ask, AskKind, Asked, ListKind, Outcome};
 
 /// A client request that waits for its pair.
 #[derive(Clone, Debug)]
@@ -34,9 +34,20 @@ impl Request {
     }
 }
 
-/// Whether the receiver left before it had its answer.
+/// Whether the receiver left before it had its answer. SDKs close as soon as they have read it, before the stream's last chunk: such a
+/// request is over like any other.
 pub(super) fn left(leg: &Leg) -> bool {
-    leg.done.is_some_and(|done| matches!(done.end, End::Broken(Broken::Left)))
+    leg.done.is_some_and(|done| matches!(done.end, End::Broken(Broken::Left))) && !is_answered(leg)
+}
+
+fn is_answered(leg: &Leg) -> bool {
+    match &leg.asked {
+        Asked::Rpc(asks) => {
+            let requests = (0..asks.len()).filter(|n| asks.get(*n).is_some_and(|ask| ask.kind == AskKind::Request));
+            requests.map(|n| answer_to(leg, n)).all(|answer| answer.is_some())
+        }
+        _ => answer_to(leg, 0).is_some(),
+    }
 }
 
 /// What is wanted: the message of a batch, or the REST route's list.
