@@ -172,10 +172,12 @@ def main():
     p.add_argument("--keep", required=True)
     p.add_argument("--only", action="append", default=[])
     p.add_argument("--quick", action="store_true")
+    p.add_argument("--steady", action="store_true")
     p.add_argument("--live", action="store_true", help="judge what `gatewitness live --tls` says while it happens, instead of the recording")
     p.add_argument("--judge", action="store_true", help="record nothing: judge what is kept")
     a = p.parse_args()
-    wanted = [s for s in scenarios.every() if (s.name in a.only if a.only else s.quick or not a.quick)]
+    quick, steady = a.quick or a.steady, a.steady
+    wanted = [s for s in scenarios.every() if (s.name in a.only if a.only else (s.quick or not quick) and not (steady and s.together))]
     unknown = set(a.only) - {s.name for s in scenarios.every()}
     if unknown:
         raise SystemExit(f"lab: no scenario {', '.join(sorted(unknown))}; there are: {', '.join(s.name for s in scenarios.every())}")

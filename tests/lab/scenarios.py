@@ -11,7 +11,8 @@ SHARED = {"verdict_precision": 1.0, "verdict_accuracy": 0.8, "flag_precision": 1
 
 class Scenario:
     def __init__(self, name, about, clients, together=False, bounds=EXACT, needs=None, quick=True, gateway="plain", sdk=1):
-        self.name, self.about, self.clients, self.together, self.bounds, self.needs, self.quick = name, about, clients, together, bounds, needs, quick
+        self.together = together
+        self.name, self.about, self.clients, self.bounds, self.needs, self.quick = name, about, clients, bounds, needs, quick
         self.gateway, self.sdk = gateway, sdk
 
 
