@@ -12,6 +12,7 @@ mod component;
 mod edges;
 mod evidence;
 mod exchanged;
+mod hop;
 mod leg;
 mod names;
 mod pace;
@@ -336,7 +337,7 @@ impl Correlator {
             own.id != id
                 && self.roles.stands_before(own.peers.server, server)
                 && self.roles.role(own.peers.server).upstream
-                && roles::same_request(own, leg)
+                && hop::same_request(own, leg)
         });
         let Some(own) = first.map(|own| (own.start(), own.id)).max() else { return false };
         self.inner.insert(id, own.1);
@@ -348,7 +349,7 @@ impl Correlator {
         let Some(leg) = self.legs.get(&id) else { return };
         let server = leg.peers.server;
         let outer = self.outer.iter().filter_map(|outer| self.legs.get(outer)).filter(|outer| {
-            !self.inner.contains_key(&outer.id) && self.roles.relays(outer.peers.server, server) && roles::same_request(outer, leg)
+            !self.inner.contains_key(&outer.id) && self.roles.relays(outer.peers.server, server) && hop::same_request(outer, leg)
         });
         // The latest that fits: a pooled connection serves many clients one after the other.
         let Some(outer) = outer.map(|outer| (outer.start(), outer.id)).min() else { return };
@@ -406,7 +407,7 @@ impl Correlator {
         let Some(leg) = self.legs.get(&id) else { return Vec::new() };
         if let Some(inner) = self.inner.get(&id).and_then(|inner| self.legs.get(inner))
             && inner.done.is_some()
-            && !roles::same_answer(leg, inner)
+            && !hop::same_answer(leg, inner)
             && self.outer.contains(&id)
         {
             // Passed on alike, answered otherwise: this hop changes what matters, it is the gateway.
