@@ -221,19 +221,21 @@ def quietly(work, *args):
 
 def curl(args, requests, keys=None):
     """One curl, one connection: REQUESTS are (method, url, body). What it logs of each."""
-    command, outs = ["curl", "-s", "-k", "--compressed", *args], []
+    command, outs = ["curl", "-s", "-k", "--compressed", *args], {}
     for n, (method, url, body) in enumerate(requests):
         out = WORK / f"curl-{time.monotonic_ns()}-{n}"
-        outs.append((out, body))
+        outs[str(out)] = (out, method, body)
         command += (["--next", "-s", "-k", "--compressed", *args] if n else [])
-        command += ["-o", str(out), "-w", "%{local_port} %{method} %{http_version} %{response_code} %{url_effective}\\n"]
+        command += ["-o", str(out), "-w", "%{local_port} %{method} %{http_version} %{response_code} %{url_effective} %{filename_effective}\\n"]
         command += ["-I"] if method == "HEAD" else ["-X", method] if method not in ("GET", "POST") else []
         command += ["-H", "content-type: application/json", "--data-binary", body] if body is not None else []
         command += [url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **({"SSLKEYLOGFILE": str(keys)} if keys else {})})
     asked = []
-    for line, (out, body), (method, _, _) in zip(done.stdout.splitlines(), outs, requests):
-        port, said, version, status, url = line.split(" ")
+    for line in done.stdout.splitlines():
+        # Told as they end, which with -Z is in any order.
+        port, said, version, status, url, name = line.split(" ")
+        out, method, body = outs[name]
         assert version == "2" and said == method, line
         host, _, path = url.split("//", 1)[1].partition("/")
         got = out.read_bytes() if out.exists() else b""
