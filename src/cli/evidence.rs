@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
+use super::beside::Eye;
 use super::run::Settings;
 use super::spool::Spool;
 use super::{spool, wiring};
@@ -16,7 +17,6 @@ use crate::base::{Keyer, Limits};
 use crate::correlate::Leg;
 use crate::pipeline::{Loss, Output, Summary};
 use crate::report::evidence::{Bundle, Expected, Picker, Replayed, Setting};
-use crate::report::{Beat, Report};
 use crate::verdict::{Finding, Judged};
 
 /// Where bundles go, and what was picked for them so far.
@@ -136,9 +136,8 @@ impl Output for Verdicts<'_> {
     fn exchange(&mut self, _: Leg) {}
 }
 
-/// Shows everything to the report, and picks what is evidence on its way.
+/// Picks what is evidence on its way to the report.
 pub(super) struct Picking<'a> {
-    pub(super) report: Box<dyn Report>,
     pub(super) evidence: Option<&'a RefCell<Evidence>>,
     /// Where what is picked must be held, since it is forgotten there after a while.
     pub(super) spool: Option<&'a RefCell<Spool>>,
@@ -155,51 +154,19 @@ impl crate::live::Keep for Spooling<'_> {
     }
 }
 
-impl Output for Picking<'_> {
-    fn pair(&mut self, judged: Judged) {
+impl Eye for Picking<'_> {
+    fn pair(&mut self, judged: &Judged) {
         if let Some(evidence) = self.evidence {
-            let picked = evidence.borrow_mut().picker.pair(&judged);
+            let picked = evidence.borrow_mut().picker.pair(judged);
             if let Some(spool) = self.spool {
                 spool.borrow_mut().hold(&picked);
             }
         }
-        self.report.pair(judged);
     }
 
-    fn loss(&mut self, loss: Loss) {
-        self.report.loss(loss);
-    }
-
-    fn finding(&mut self, finding: Finding) {
+    fn finding(&mut self, finding: &Finding) {
         if let Some(evidence) = self.evidence {
             evidence.borrow_mut().findings.push(finding.clone());
         }
-        self.report.finding(finding);
-    }
-
-    fn exchange(&mut self, leg: Leg) {
-        self.report.exchange(leg);
-    }
-
-    fn wants_exchanges(&self) -> bool {
-        self.report.wants_exchanges()
-    }
-}
-
-impl Report for Picking<'_> {
-    fn finish(&mut self, summary: &Summary) -> std::io::Result<()> {
-        self.report.finish(summary)
-    }
-
-    fn flush(&mut self) {
-        self.report.flush();
-    }
-
-    fn beat(&mut self, beat: &Beat) {
-        self.report.beat(beat);
-    }
-
-    fn failed(&self) -> bool {
-        self.report.failed()
     }
 }

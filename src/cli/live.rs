@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::args::{Keys, Only, Showing, seconds};
 use super::attach::{Attach, Attached, folder, keepers};
+use super::beside::Beside;
 use super::config::Config;
 use super::evidence::{Again, Evidence, Picking, Spooling};
 use super::exit::{Exit, Seen, Watched};
@@ -107,7 +108,7 @@ impl Live {
         let spool = evidence.as_ref().map(|_| RefCell::new(Spool::new(&limits)));
         let confinement = service.confinement(needs)?;
         let report = outlet.open(&showing, Shape { only_findings, ..Shape::default() }, &rule, &limits)?;
-        let report = Box::new(Picking { report, evidence: evidence.as_ref(), spool: spool.as_ref() });
+        let report = Box::new(Beside { report, eye: Picking { evidence: evidence.as_ref(), spool: spool.as_ref() } });
         let keyer = key::keyer(keys.fingerprint_key.as_deref())?;
         let mut followed = Followed::open(&keys.keylog)?;
         let Attached { mut feed, mut recorder, said, namespace } = attach.open(&limits, settle(confinement.as_ref()))?;

@@ -4,6 +4,7 @@
 mod args;
 #[cfg(feature = "live")]
 mod attach;
+mod beside;
 mod compare;
 mod completions;
 mod config;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use super::args::{Reading, Showing};
+use super::beside::Beside;
 use super::evidence::{Again, Evidence, Picking};
 use super::exit::{Exit, Rule, Seen, Watched};
 use super::meter::Meter;
@@ -48,7 +49,7 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let mut spool = evidence.as_ref().and_then(|_| Spool::for_inputs(&reading.captures, &settings.limits));
     let (limits, keyer, stall_after) = (settings.limits.clone(), settings.keyer.clone(), settings.stall_after);
     let report = output::open(&showing, &reading.captures, shape, &output::Manner { rule: &rule, explain, issue })?;
-    let mut report = Picking { report, evidence: evidence.as_ref(), spool: None };
+    let mut report = Beside { report, eye: Picking { evidence: evidence.as_ref(), spool: None } };
     let mut meter = Meter::start()?;
     let seen = Seen::default();
     let watched = Watched { report: &mut report, rule: &rule, seen: &seen };

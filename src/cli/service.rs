@@ -1,7 +1,6 @@
 //! What makes a live run a service: options, and what is done between two turns of the engine.
 
 use std::cell::RefCell;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,16 +13,16 @@ use clap::Args;
 use signal_hook::consts::SIGHUP;
 
 use super::args::{Named, size};
+use super::beside::{Beside, Eye};
 use super::config::Config;
 use crate::base::Limits;
-use crate::correlate::Leg;
 use crate::live::Tally;
-use crate::pipeline::{Engine, Loss, Output, Summary};
-use crate::report::{Beat, Report};
+use crate::pipeline::{Engine, Loss, Output};
+use crate::report::Report;
 use crate::service::confine::{Confinement, Needs};
 use crate::service::{Budget, Metrics, Process, Scrapes, State, Strain};
 use crate::source::live::{Settle, now};
-use crate::verdict::{Finding, Judged};
+use crate::verdict::Judged;
 
 /// How to run where nobody looks.
 #[derive(Clone, Debug, Default, Args)]
@@ -161,7 +160,7 @@ impl Serving {
     /// The report, with everything that passes counted.
     pub(super) fn counted<'a>(&self, report: Box<dyn Report + 'a>) -> Box<dyn Report + 'a> {
         match &self.metrics {
-            Some(metrics) => Box::new(Counted { report, metrics: Rc::clone(metrics) }),
+            Some(metrics) => Box::new(Beside { report, eye: Counting(Rc::clone(metrics)) }),
             None => report,
         }
     }
@@ -277,51 +276,16 @@ impl GatewayList {
     }
 }
 
-/// Hands everything on to the report, and counts it.
-struct Counted<'a> {
-    report: Box<dyn Report + 'a>,
-    metrics: Rc<RefCell<Metrics>>,
-}
+/// Counts what is told.
+struct Counting(Rc<RefCell<Metrics>>);
 
-impl Output for Counted<'_> {
-    fn pair(&mut self, judged: Judged) {
-        self.metrics.borrow_mut().pair(&judged);
-        self.report.pair(judged);
+impl Eye for Counting {
+    fn pair(&mut self, judged: &Judged) {
+        self.0.borrow_mut().pair(judged);
     }
 
-    fn loss(&mut self, loss: Loss) {
-        self.metrics.borrow().loss(&loss.kind);
-        self.report.loss(loss);
-    }
-
-    fn finding(&mut self, finding: Finding) {
-        self.report.finding(finding);
-    }
-
-    fn exchange(&mut self, leg: Leg) {
-        self.report.exchange(leg);
-    }
-
-    fn wants_exchanges(&self) -> bool {
-        self.report.wants_exchanges()
-    }
-}
-
-impl Report for Counted<'_> {
-    fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-        self.report.finish(summary)
-    }
-
-    fn flush(&mut self) {
-        self.report.flush();
-    }
-
-    fn beat(&mut self, beat: &Beat) {
-        self.report.beat(beat);
-    }
-
-    fn failed(&self) -> bool {
-        self.report.failed()
+    fn loss(&mut self, loss: &Loss) {
+        self.0.borrow().loss(&loss.kind);
     }
 }
 

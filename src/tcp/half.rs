@@ -112,7 +112,8 @@ impl Half {
         wait.answered = true;
     }
 
-    /// Takes a segment's bytes; those that come early wait, also for the other direction (`gate`). False where so many segments in a row do not fit that this must be another connection.
+    /// Takes a segment's bytes; those that come early wait, also for the other direction (`gate`). False where so many segments in a row
+    /// do not fit that this must be another connection.
     pub(super) fn take<R: Receiver>(&mut self, piece: Piece<'_>, gate: Gate, wait: &mut Wait, voice: &mut Voice<'_, '_, R>) -> bool {
         let mut piece = piece;
         if piece.len() == 0 && !piece.fin {
