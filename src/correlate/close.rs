@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::evidence::legs_of;
-use super::pace::Lie;
 use super::requests::Key;
 use super::solve::Placed;
 use super::visit::{Visit, VisitId, is_operation};
@@ -44,9 +43,6 @@ impl Correlator {
         for (group, (_, placed)) in groups.into_iter().enumerate() {
             let Some(visit) = self.take(placed.visit) else { continue };
             let legs = legs_of(&visit, &self.legs);
-            if placed.score > LIKELY && !request.left {
-                self.learned.paces.learn(request.gateway, visit.voice, Lie::of(&request, &down, &visit, &legs), placed.score);
-            }
             if let Some(op) = visit.op.and_then(|op| self.legs.get(&op))
                 && placed.score > SURE
             {
@@ -219,5 +215,3 @@ const STRAY: f64 = 0.5;
 const SURE: f64 = 0.95;
 /// Visits of others' that one request's pair is judged with in mind.
 const REMEMBERED: usize = 8;
-/// Links likelier than this tell how long things take.
-const LIKELY: f64 = 0.5;

@@ -20,6 +20,8 @@ pub(super) struct Edge {
     pub lie: Lie,
     /// Sum of evidence, with what is known of the gateway's pace.
     pub weight: f64,
+    /// Of that, what the gateway's pace weighs.
+    pub pace: f64,
 }
 
 /// Edges by visit, for as long as no more is known of either side.
@@ -137,7 +139,7 @@ impl Correlator {
         let lie = Lie::of(request, down, visit, legs);
         let pace = self.learned.paces.weight(request.gateway, visit.voice, lie);
         let weight = marks.iter().map(|mark| mark.weight).sum::<f64>() + pace;
-        Some(Edge { key: *key, marks, lie, weight })
+        Some(Edge { key: *key, marks, lie, weight, pace })
     }
 
     /// The thinkable parents of a visit with all that is known now, in order of the requests.
@@ -210,7 +212,7 @@ fn keep(edges: &mut Vec<Edge>) {
     let best = best(edges);
     edges.retain(|edge| edge.weight >= best - HOPELESS);
     if edges.len() > MOST {
-        edges.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.key.cmp(&b.key)));
+        edges.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(b.key.cmp(&a.key)));
         edges.truncate(MOST);
     }
 }

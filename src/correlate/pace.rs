@@ -1,6 +1,6 @@
 //! How long things take at a gateway: what is usual there tells what is unusual.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::Mark;
 use super::leg::Leg;
@@ -76,78 +76,124 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// What pairs beyond doubt have taught of the time that a gateway takes, by the voice in which it speaks.
+/// What visits have taught of the time that a gateway takes, by the voice in which it speaks.
 #[derive(Debug, Default)]
 pub(super) struct Paces {
-    of: HashMap<(Addr, u64), [Spread; 2], Hasher>,
+    of: HashMap<(Addr, u64), Usual, Hasher>,
+}
+
+/// What is usual in one voice.
+#[derive(Debug, Default)]
+struct Usual {
+    /// Visits of late, each with whoever may have caused it.
+    recent: VecDeque<Vec<Candidate>>,
+    /// Visits since what is usual was estimated.
+    fresh: usize,
+    last: Ts,
+    delay: Spread,
+    lag: Spread,
+}
+
+/// A request that may have caused a visit: where the times fall, and how much all else speaks for it.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    delay: usize,
+    lag: usize,
+    odds: f64,
 }
 
 impl Paces {
-    /// A link of this probability was made.
-    pub(super) fn learn(&mut self, gateway: Addr, voice: u64, lie: Lie, share: f64) {
+    /// One of these requests caused a visit; the weight is what all but time says of each.
+    pub(super) fn learn(&mut self, gateway: Addr, voice: u64, at: Ts, lies: &[(Lie, f64)]) {
         if self.of.len() >= VOICES && !self.of.contains_key(&(gateway, voice)) {
             return;
         }
-        let [delay, lag] = self.of.entry((gateway, voice)).or_default();
-        delay.learn(lie.delay, lie.at, share);
-        if let Some(gap) = lie.lag.filter(|lag| *lag >= 0.0) {
-            lag.learn(gap, lie.at, share);
+        let best = lies.iter().map(|(_, weight)| *weight).fold(f64::NEG_INFINITY, f64::max);
+        let candidate = |(lie, weight): &(Lie, f64)| {
+            let lag = lie.lag.filter(|lag| *lag >= 0.0)?;
+            Some(Candidate { delay: bin(lie.delay), lag: bin(lag), odds: (weight - best).exp() })
+        };
+        let candidates: Vec<Candidate> = lies.iter().filter_map(candidate).filter(|candidate| candidate.odds > NEGLIGIBLE).collect();
+        if !candidates.is_empty() {
+            self.of.entry((gateway, voice)).or_default().learn(candidates, at);
         }
     }
 
     /// How usual what is seen is, as far as anything is known: nothing where it could not be more so, negative where it is rarer.
     pub(super) fn weight(&self, gateway: Addr, voice: u64, lie: Lie) -> f64 {
-        let Some([delay, lag]) = self.of.get(&(gateway, voice)) else { return 0.0 };
-        delay.weight(lie.delay, lie.at) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |gap| lag.weight(gap, lie.at))
+        let Some(usual) = self.of.get(&(gateway, voice)) else { return 0.0 };
+        let weight = usual.delay.weight(bin(lie.delay)) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |lag| usual.lag.weight(bin(lag)));
+        usual.trust(lie.at) * weight
+    }
+
+    /// Whether too little was seen to know what is usual.
+    pub(super) fn is_open(&self, gateway: Addr, voice: u64) -> bool {
+        self.of.get(&(gateway, voice)).is_none_or(|usual| usual.recent.len() < ENOUGH)
     }
 }
 
-/// How often times fell into which half octave. What is old counts less.
+impl Usual {
+    fn learn(&mut self, candidates: Vec<Candidate>, at: Ts) {
+        self.recent.push_back(candidates);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        self.last = self.last.max(at);
+        self.fresh += 1;
+        if self.fresh * OFTEN > self.recent.len() {
+            self.fresh = 0;
+            (0..ROUNDS).for_each(|_| self.estimate());
+        }
+    }
+
+    /// Who caused a visit follows from what is usual, and what is usual from who caused what (expectation maximization).
+    fn estimate(&mut self) {
+        let (mut delay, mut lag) = ([0.0; BINS], [0.0; BINS]);
+        for candidates in &self.recent {
+            let likely = |one: &Candidate| one.odds * (self.delay.weight(one.delay) + self.lag.weight(one.lag)).exp();
+            let sum: f64 = candidates.iter().map(likely).sum();
+            for one in candidates {
+                let share = likely(one) / sum;
+                if let (Some(delay), Some(lag)) = (delay.get_mut(one.delay), lag.get_mut(one.lag)) {
+                    *delay += share;
+                    *lag += share;
+                }
+            }
+        }
+        (self.delay, self.lag) = (Spread::of(&delay), Spread::of(&lag));
+    }
+
+    /// Few examples say little, and old ones less: load changes.
+    fn trust(&self, at: Ts) -> f64 {
+        let left = (-(at.since(self.last).max(0) as f64) / AGE).exp();
+        (self.recent.len() as f64 * left / EXAMPLES).min(1.0)
+    }
+}
+
+/// How rare a time is, by half octaves: the logarithm of its density beside the greatest.
 #[derive(Debug)]
 struct Spread {
-    bins: [f64; BINS],
-    seen: f64,
-    last: Ts,
-    /// The greatest density.
-    most: f64,
+    weights: [f64; BINS],
 }
 
 impl Default for Spread {
     fn default() -> Spread {
-        Spread { bins: [0.0; BINS], seen: 0.0, last: Ts(0), most: 0.0 }
+        Spread { weights: [0.0; BINS] }
     }
 }
 
 impl Spread {
-    fn learn(&mut self, time: f64, at: Ts, share: f64) {
-        let left = FADE * self.left(at);
-        for bin in &mut self.bins {
-            *bin *= left;
-        }
-        self.seen = self.seen * left + share;
-        if let Some(bin) = self.bins.get_mut(bin(time)) {
-            *bin += share;
-        }
-        self.last = self.last.max(at);
-        self.most = (0..BINS).map(|at| self.density(at)).fold(0.0, f64::max);
+    /// From how often times fell where, smoothed with what lies beside it.
+    fn of(mass: &[f64; BINS]) -> Spread {
+        let mass = |at: usize| mass.get(at).copied().unwrap_or(0.0);
+        let near = |at: usize| 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * at.checked_sub(1).map_or(0.0, mass);
+        let density: [f64; BINS] = std::array::from_fn(|at| near(at) / (FIRST * 2f64.powf(at as f64 / 2.0)));
+        let most = density.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        Spread { weights: density.map(|density| ((density / most + DUST) / (1.0 + DUST)).ln()) }
     }
 
-    fn weight(&self, time: f64, at: Ts) -> f64 {
-        // Few examples say little, and old ones less: load changes.
-        let trust = (self.seen * self.left(at) / EXAMPLES).min(1.0);
-        if self.most > 0.0 { trust * ((self.density(bin(time)) / self.most + DUST) / (1.0 + DUST)).ln() } else { 0.0 }
-    }
-
-    /// What is left of what was learned, at a time.
-    fn left(&self, at: Ts) -> f64 {
-        (-(at.since(self.last).max(0) as f64) / AGE).exp()
-    }
-
-    /// Density in a bin, smoothed with what lies beside it.
-    fn density(&self, at: usize) -> f64 {
-        let mass = |at: usize| self.bins.get(at).copied().unwrap_or(0.0);
-        let near = 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * at.checked_sub(1).map_or(0.0, mass);
-        near / (FIRST * 2f64.powf(at as f64 / 2.0))
+    fn weight(&self, bin: usize) -> f64 {
+        self.weights.get(bin).copied().unwrap_or(0.0)
     }
 }
 
@@ -165,10 +211,18 @@ const MOST: f64 = 8.0;
 const FIRST: f64 = 16e3;
 /// Half octaves kept.
 const BINS: usize = 56;
-/// What an example weighs after the next.
-const FADE: f64 = 0.99;
 /// Age at which an example counts for little more than a third, nanoseconds of packet time.
 const AGE: f64 = 2e9;
+/// Visits from which what is usual is estimated.
+const RECENT: usize = 256;
+/// It is estimated anew when one of so many is new.
+const OFTEN: usize = 16;
+/// Rounds of each estimate.
+const ROUNDS: usize = 3;
+/// Candidates this much less likely than the best by all but time are left out.
+const NEGLIGIBLE: f64 = 1e-4;
+/// Visits without which too little is known.
+const ENOUGH: usize = 64;
 /// Density of what was never seen, as a share of the greatest: all of it is alike.
 const DUST: f64 = 0.002;
 /// Examples from which a spread counts in full.
@@ -180,15 +234,35 @@ const VOICES: usize = 4_096;
 mod tests {
     use super::*;
 
+    const GATEWAY: Addr = Addr { ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port: 4000 };
+
+    fn lie(delay: f64, lag: f64, at: i64) -> Lie {
+        Lie { delay: delay * 1e6, lag: Some(lag * 1e6), left: false, at: Ts(at) }
+    }
+
     #[test]
     fn what_is_usual_weighs_more_than_what_is_not() {
-        let mut spread = Spread::default();
-        assert_eq!(spread.weight(1e6, Ts(0)), 0.0);
+        let mut paces = Paces::default();
+        assert_eq!(paces.weight(GATEWAY, 0, lie(1.0, 1.0, 0)), 0.0);
         for n in 0..50 {
-            spread.learn(3e5 + f64::from(n) * 1e4, Ts(0), 1.0);
+            paces.learn(GATEWAY, 0, Ts(0), &[(lie(0.3 + f64::from(n) * 0.01, 1.0, 0), 0.0)]);
         }
-        assert!(spread.weight(5e5, Ts(0)) - spread.weight(2e7, Ts(0)) > 5.0);
-        assert!(spread.weight(5e5, Ts(0)) - spread.weight(2e4, Ts(0)) > 0.0);
-        assert!(spread.weight(2e7, Ts(60_000_000_000)) > -0.1, "what is old says little");
+        let weight = |delay, at| paces.weight(GATEWAY, 0, lie(delay, 1.0, at));
+        assert!(weight(0.5, 0) - weight(20.0, 0) > 5.0);
+        assert!(weight(0.5, 0) - weight(0.02, 0) > 0.0);
+        assert!(weight(20.0, 60_000_000_000) > -0.1, "what is old says little");
+    }
+
+    #[test]
+    fn what_is_usual_shows_in_a_crowd_that_nothing_else_tells_apart() {
+        let mut paces = Paces::default();
+        // Each visit begins 0.5 ms after its own request, and any time after nine others.
+        for n in 0..200u32 {
+            let others = (1..10u32).map(|other| (lie(f64::from((n * 37 + other * 101) % 997) / 10.0, f64::from((n * 53 + other * 29) % 991) / 10.0, 0), 0.0));
+            let lies: Vec<(Lie, f64)> = others.chain([(lie(0.5, 0.7, 0), 0.0)]).collect();
+            paces.learn(GATEWAY, 0, Ts(0), &lies);
+        }
+        let weight = |delay, lag| paces.weight(GATEWAY, 0, lie(delay, lag, 0));
+        assert!(weight(0.5, 0.7) - weight(40.0, 30.0) > 6.0);
     }
 }

@@ -84,8 +84,9 @@ impl Correlator {
         true
     }
 
-    /// Learns whose calls the gateway uses its credentials for, once from each visit.
+    /// Learns from each visit once what the gateway's pace is, and whose calls it uses its credentials for.
     fn teach(&mut self, component: &Component) {
+        self.teach_pace(component);
         let mut taught = false;
         for id in &component.visits {
             let Some(visit) = self.visits.open.get(id).filter(|visit| !visit.taught) else { continue };
@@ -101,11 +102,32 @@ impl Correlator {
             taught = true;
         }
         if taught {
-            let mut weighed = self.weighed.borrow_mut();
-            component.visits.iter().for_each(|id| {
-                weighed.remove(id);
-            });
+            self.weigh_anew(component);
         }
+    }
+
+    fn teach_pace(&mut self, component: &Component) {
+        let mut taught = false;
+        for id in &component.visits {
+            let edges = self.edges(*id);
+            let over = edges.iter().all(|edge| edge.lie.lag.is_some());
+            let gateway = edges.first().and_then(|edge| self.requests.get(&edge.key)).map(|request| request.gateway);
+            let (Some(gateway), Some(visit)) = (gateway, self.visits.open.get_mut(id).filter(|visit| over && !visit.paced)) else { continue };
+            let lies: Vec<_> = edges.iter().map(|edge| (edge.lie, edge.weight - edge.pace)).collect();
+            self.learned.paces.learn(gateway, visit.voice, visit.start.ts, &lies);
+            visit.paced = true;
+            taught = true;
+        }
+        if taught {
+            self.weigh_anew(component);
+        }
+    }
+
+    fn weigh_anew(&self, component: &Component) {
+        let mut weighed = self.weighed.borrow_mut();
+        component.visits.iter().for_each(|id| {
+            weighed.remove(id);
+        });
     }
 
     /// Whether a pairing that is not plain hangs on what further requests may show: whose calls a credential is used for, where a route
@@ -124,7 +146,12 @@ impl Correlator {
             let request = self.requests.get(key).zip(self.legs.get(&key.1));
             let idle =
                 placed().next().is_none() && request.is_some_and(|(request, down)| self.unplaced(down, request.gateway).next().is_some());
-            idle || !plain && (placed().any(open) || request.is_some_and(|(request, down)| !self.learned.knows(request, down)))
+            let hasty = |placed: &Placed| {
+                let voice = self.visits.open.get(&placed.visit).map(|visit| visit.voice);
+                request.zip(voice).is_some_and(|((request, _), voice)| self.learned.paces.is_open(request.gateway, voice))
+            };
+            let unknown = || request.is_some_and(|(request, down)| !self.learned.knows(request, down));
+            idle || !plain && (placed().any(open) || placed().any(|placed| hasty(placed)) || unknown())
         };
         keys.into_iter().any(|key| !waited(key) && hangs(key))
     }

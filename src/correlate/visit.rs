@@ -41,6 +41,8 @@ pub(super) struct Visit {
     pub watched: bool,
     /// What it says of whose credential it carries was learned.
     pub taught: bool,
+    /// What it says of the gateway's pace was learned.
+    pub paced: bool,
 }
 
 /// All visits that have no parent yet, and where further exchanges belong.
@@ -132,6 +134,7 @@ impl Visits {
             errand: false,
             watched: false,
             taught: false,
+            paced: false,
         };
         self.open.insert(id, visit);
         Some(id)
@@ -216,6 +219,7 @@ impl Visits {
             errand: leg.asked == Asked::Authorization,
             watched: false,
             taught: false,
+            paced: false,
         };
         self.open.insert(id, visit);
         id
