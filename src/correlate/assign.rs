@@ -8,7 +8,8 @@ pub(super) type Row = Vec<(usize, f64)>;
 /// Shortest augmenting paths with potentials (Kuhn, Munkres; the form of Jonker and Volgenant) over the edges that there are. Ties go
 /// to the lower row and column, so the result is determined.
 pub(super) fn assign(rows: &[Row], columns: usize, alone: f64) -> Vec<Option<usize>> {
-    let mut plan = Plan { rows, columns, alone, row_of: vec![None; columns + rows.len()], price: vec![0.0; columns + rows.len()] };
+    let all = columns + rows.len();
+    let mut plan = Plan { rows, columns, alone, row_of: vec![None; all], price: vec![0.0; all], step_of: vec![None; all] };
     let mut found = vec![None; rows.len()];
     for row in 0..rows.len() {
         plan.place(row, &mut found);
@@ -23,6 +24,8 @@ struct Plan<'a> {
     alone: f64,
     row_of: Vec<Option<usize>>,
     price: Vec<f64>,
+    /// Where on the path that is being sought each column stands.
+    step_of: Vec<Option<usize>>,
 }
 
 /// A column on a path that is being sought.
@@ -34,9 +37,9 @@ struct Step {
     settled: bool,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
     /// Costs of a row's columns.
-    fn costs(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+    fn costs(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + use<'a> {
         let own = self.rows.get(row).into_iter().flatten().map(|(column, weight)| (*column, -weight));
         own.chain([(self.columns + row, -self.alone)])
     }
@@ -54,10 +57,14 @@ impl Plan<'_> {
             let base = found.get(at).copied().flatten().map_or(0.0, |own| self.priced(at, own));
             for (column, cost) in self.costs(at) {
                 let distance = here + cost - self.price.get(column).copied().unwrap_or(0.0) - base;
-                match steps.iter_mut().find(|step| step.column == column) {
+                let Some(place) = self.step_of.get_mut(column) else { continue };
+                match place.and_then(|place| steps.get_mut(place)) {
                     Some(step) if !step.settled && distance < step.distance => (step.distance, step.from) = (distance, at),
                     Some(_) => {}
-                    None => steps.push(Step { column, distance, from: at, settled: false }),
+                    None => {
+                        *place = Some(steps.len());
+                        steps.push(Step { column, distance, from: at, settled: false });
+                    }
                 }
             }
             let open = steps.iter_mut().filter(|step| !step.settled);
@@ -76,7 +83,7 @@ impl Plan<'_> {
             }
         }
         let mut column = end;
-        while let Some(step) = steps.iter().find(|step| step.column == column) {
+        while let Some(step) = self.step_of.get(column).copied().flatten().and_then(|place| steps.get(place)) {
             let before = found.get(step.from).copied().flatten();
             if let (Some(slot), Some(own)) = (found.get_mut(step.from), self.row_of.get_mut(column)) {
                 *slot = Some(column);
@@ -85,6 +92,11 @@ impl Plan<'_> {
             match before {
                 Some(before) if step.from != row => column = before,
                 _ => break,
+            }
+        }
+        for step in &steps {
+            if let Some(place) = self.step_of.get_mut(step.column) {
+                *place = None;
             }
         }
     }

@@ -39,6 +39,7 @@ impl Correlator {
         let mut groups: Vec<(Stamp, Placed)> =
             links.into_iter().filter_map(|placed| Some((self.visits.open.get(&placed.visit)?.start, placed))).collect();
         groups.sort_by_key(|(start, placed)| (*start, placed.visit));
+        self.learn_gaps(request.gateway, &groups);
         let (mut up, mut authorization, mut conduits) = (Vec::new(), Vec::new(), Vec::new());
         for (group, (_, placed)) in groups.into_iter().enumerate() {
             let Some(visit) = self.take(placed.visit) else { continue };
@@ -80,6 +81,19 @@ impl Correlator {
         }
         let element = request.element;
         Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, lossy, at_end: self.last })
+    }
+
+    /// How far apart a request's visits to different servers begin.
+    fn learn_gaps(&mut self, gateway: Addr, groups: &[(Stamp, Placed)]) {
+        let likely =
+            groups.iter().filter(|(_, placed)| placed.score > LIKELY).filter_map(|(_, placed)| self.visits.open.get(&placed.visit));
+        let visits: Vec<(Addr, u64, Ts)> = likely.map(|visit| (visit.server, visit.voice, visit.turned)).collect();
+        for (server, voice, turned) in &visits {
+            let others = visits.iter().filter(|(other, own, _)| other != server && own == voice);
+            if let Some(gap) = others.map(|(_, _, other)| turned.since(*other).abs()).min() {
+                self.learned.paces.apart(gateway, *voice, gap as f64);
+            }
+        }
     }
 
     /// Where packets were lost while a request went on: which servers' connections lack some.
@@ -211,6 +225,8 @@ const LEARNED: f64 = 2.0;
 const PROOF: &str = "content";
 /// How likely it is that a visit without them is another's where packets were lost: enough to be in doubt.
 const STRAY: f64 = 0.5;
+/// Links likelier than this tell how a request's visits lie to each other.
+const LIKELY: f64 = 0.5;
 /// Links surer than this teach.
 const SURE: f64 = 0.95;
 /// Visits of others' that one request's pair is judged with in mind.

@@ -9,7 +9,7 @@ use super::request::Request;
 use super::requests::{Key, arguments};
 use super::visit::{Hasher, Visit, VisitId};
 use super::{Correlator, LINGER, Leg, Mark};
-use crate::base::{ExId, Fingerprint, Stamp};
+use crate::base::{Addr, ExId, Fingerprint, Stamp};
 
 /// One thinkable parent of a visit.
 #[derive(Clone, Debug)]
@@ -18,9 +18,10 @@ pub(super) struct Edge {
     /// What speaks for and against it, time left out.
     pub marks: Vec<Mark>,
     pub lie: Lie,
-    /// Sum of evidence, with what is known of the gateway's pace.
+    pub gateway: Addr,
+    /// Sum of evidence, with what was known of the gateway's pace.
     pub weight: f64,
-    /// Of that, what the gateway's pace weighs.
+    /// Of that, what the gateway's pace weighed.
     pub pace: f64,
 }
 
@@ -139,7 +140,7 @@ impl Correlator {
         let lie = Lie::of(request, down, visit, legs);
         let pace = self.learned.paces.weight(request.gateway, visit.voice, lie);
         let weight = marks.iter().map(|mark| mark.weight).sum::<f64>() + pace;
-        Some(Edge { key: *key, marks, lie, weight, pace })
+        Some(Edge { key: *key, marks, lie, gateway: request.gateway, weight, pace })
     }
 
     /// The thinkable parents of a visit with all that is known now, in order of the requests.
@@ -168,13 +169,13 @@ impl Correlator {
     }
 
     /// Who may have caused a visit under a credential of the gateway's choosing, by caller, with their probabilities.
-    pub(super) fn shares(&self, edges: &[Edge]) -> Vec<(Fingerprint, f64)> {
-        let best = best(edges);
+    pub(super) fn shares(&self, edges: &[Edge], voice: u64) -> Vec<(Fingerprint, f64)> {
+        let best = edges.iter().map(|edge| self.timed(edge, voice)).fold(f64::NEG_INFINITY, f64::max);
         let mut shares: Vec<(Fingerprint, f64)> = Vec::new();
         let mut sum = 0.0;
         for edge in edges {
             let exchanged = edge.marks.iter().filter(|mark| mark.word == "token-exchanged").map(|mark| mark.weight).sum::<f64>();
-            let share = (edge.weight - exchanged - best).exp();
+            let share = (self.timed(edge, voice) - exchanged - best).exp();
             sum += share;
             let Some(caller) = self.legs.get(&edge.key.1).and_then(caller) else { continue };
             match shares.iter_mut().find(|(own, _)| *own == caller) {
@@ -184,6 +185,11 @@ impl Correlator {
         }
         shares.iter_mut().for_each(|(_, share)| *share /= sum);
         shares
+    }
+
+    /// What an edge of a visit in this voice weighs with what is known of the gateway's pace by now.
+    pub(super) fn timed(&self, edge: &Edge, voice: u64) -> f64 {
+        edge.weight - edge.pace + self.learned.paces.weight(edge.gateway, voice, edge.lie)
     }
 
     /// The credential of a visit, where no client was seen to send it.
@@ -225,10 +231,10 @@ fn after(stamp: Stamp) -> Stamp {
 /// What is worse than the best by this much is not thought of, nats.
 const HOPELESS: f64 = 14.0;
 /// Candidates of one visit that are kept.
-const MOST: usize = 32;
+const MOST: usize = 64;
 /// As many are not worth the weighing.
 const FEW: usize = 4;
 /// Requests looked at for one visit before it began.
-const NEAREST: usize = 96;
+const NEAREST: usize = 256;
 /// Open requests of one likely owner that are looked at.
 const OWNED: usize = 16;

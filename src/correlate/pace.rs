@@ -12,7 +12,7 @@ use crate::mcp::Asked;
 /// How a visit lies in a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lie {
-    /// From the request's last byte to the visit's first, nanoseconds.
+    /// From the request's last byte until the gateway turned to the server, nanoseconds. Negative where it had done so before the request came.
     pub delay: f64,
     /// From the visit's last byte to the answer's first, or to its last where its head came before; `None` where either is open.
     /// Negative where the visit ended later.
@@ -34,8 +34,9 @@ impl Lie {
             let head = down.response.as_ref().map(|response| response.start.ts).filter(|head| *head >= last);
             head.unwrap_or(end.ts).since(last) as f64
         });
-        let asked = down.request.as_ref().map_or(request.start.ts, |request| request.last.ts.min(visit.start.ts));
-        Lie { delay: visit.start.ts.since(asked).max(0) as f64, lag, left: request.left, at: visit.start.ts }
+        // A gateway need not wait for a request's end.
+        let asked = down.request.as_ref().map_or(request.start.ts, |known| known.last.ts.min(visit.turned).max(request.start.ts));
+        Lie { delay: visit.turned.since(asked) as f64, lag, left: request.left, at: visit.start.ts }
     }
 }
 
@@ -51,7 +52,7 @@ impl Pace {
     pub(super) fn of<'a>(visits: impl Iterator<Item = impl Iterator<Item = &'a Lie> + Clone>) -> Pace {
         let (mut delays, mut lags) = (Vec::new(), Vec::new());
         for lies in visits {
-            delays.extend(lies.clone().map(|lie| lie.delay).min_by(f64::total_cmp));
+            delays.extend(lies.clone().map(|lie| lie.delay).filter(|delay| *delay >= 0.0).min_by(f64::total_cmp));
             lags.extend(lies.filter_map(|lie| lie.lag).filter(|lag| *lag >= 0.0).min_by(f64::total_cmp));
         }
         Pace { delay: (2.0 * median(delays)).max(DELAY), lag: (2.0 * median(lags)).max(LAG) }
@@ -61,7 +62,7 @@ impl Pace {
     /// that of two crossing and two nested pairings the one that keeps order is the cheaper.
     pub(super) fn marks(self, lie: Lie) -> [Mark; 2] {
         let convex = |ratio: f64| ratio.powf(1.5).min(MOST);
-        let delay = Mark { word: "delay", weight: -0.3 * convex(lie.delay / self.delay) };
+        let delay = Mark { word: "delay", weight: -0.3 * convex(lie.delay.max(0.0) / self.delay) };
         let order = match lie.lag {
             Some(lag) if lag >= 0.0 => Mark { word: "order", weight: -convex(lag / self.lag) },
             Some(_) if !lie.left => Mark { word: "ends-after", weight: -9.0 },
@@ -92,6 +93,9 @@ struct Usual {
     last: Ts,
     delay: Spread,
     lag: Spread,
+    /// Times between visits of one request to different servers, of late.
+    gaps: VecDeque<usize>,
+    gap: Spread,
 }
 
 /// A request that may have caused a visit: where the times fall, and how much all else speaks for it.
@@ -124,6 +128,24 @@ impl Paces {
         let Some(usual) = self.of.get(&(gateway, voice)) else { return 0.0 };
         let weight = usual.delay.weight(bin(lie.delay)) + lie.lag.filter(|lag| *lag >= 0.0).map_or(0.0, |lag| usual.lag.weight(bin(lag)));
         usual.trust(lie.at) * weight
+    }
+
+    /// Two visits to different servers were one request's: they began this far apart, in nanoseconds.
+    pub(super) fn apart(&mut self, gateway: Addr, voice: u64, gap: f64) {
+        let Some(usual) = self.of.get_mut(&(gateway, voice)) else { return };
+        usual.gaps.push_back(bin(gap));
+        if usual.gaps.len() > RECENT {
+            usual.gaps.pop_front();
+        }
+        let mut mass = [0.0; BINS];
+        usual.gaps.iter().filter_map(|at| mass.get_mut(*at).map(|bin| *bin += 1.0)).for_each(drop);
+        usual.gap = Spread::of(&mass);
+    }
+
+    /// How well it fits that two visits of one request begin this far apart: a gateway that asks its servers side by side does so at once.
+    pub(super) fn together(&self, gateway: Addr, voice: u64, gap: f64) -> f64 {
+        let Some(usual) = self.of.get(&(gateway, voice)) else { return 0.0 };
+        (usual.gaps.len() as f64 / EXAMPLES).min(1.0) * (usual.gap.weight(bin(gap)) + BESIDE)
     }
 
     /// Whether too little was seen to know what is usual.
@@ -186,8 +208,9 @@ impl Spread {
     /// From how often times fell where, smoothed with what lies beside it.
     fn of(mass: &[f64; BINS]) -> Spread {
         let mass = |at: usize| mass.get(at).copied().unwrap_or(0.0);
-        let near = |at: usize| 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * at.checked_sub(1).map_or(0.0, mass);
-        let density: [f64; BINS] = std::array::from_fn(|at| near(at) / (FIRST * 2f64.powf(at as f64 / 2.0)));
+        let near = |at: usize| 0.5 * mass(at) + 0.25 * mass(at + 1) + 0.25 * if at > 1 { mass(at - 1) } else { 0.0 };
+        let width = |at: usize| FIRST * 2f64.powf((at - 1) as f64 / 2.0);
+        let density: [f64; BINS] = std::array::from_fn(|at| if at == 0 { mass(0) / BEFORE } else { near(at) / width(at) });
         let most = density.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         Spread { weights: density.map(|density| ((density / most + DUST) / (1.0 + DUST)).ln()) }
     }
@@ -197,8 +220,9 @@ impl Spread {
     }
 }
 
+/// Where a time falls: before its beginning, into the first half octave, or into a later one.
 fn bin(time: f64) -> usize {
-    ((2.0 * (time / FIRST).max(1.0).log2()) as usize).min(BINS - 1)
+    if time < 0.0 { 0 } else { (1 + (2.0 * (time / FIRST).max(1.0).log2()) as usize).min(BINS - 1) }
 }
 
 /// Least scale of the time from a request to its first upstream byte, nanoseconds.
@@ -209,8 +233,10 @@ const LAG: f64 = 20e6;
 const MOST: f64 = 8.0;
 /// Upper end of the first half octave, nanoseconds; the last ends beyond an hour.
 const FIRST: f64 = 16e3;
-/// Half octaves kept.
-const BINS: usize = 56;
+/// Over how much time is spread what is negative, nanoseconds.
+const BEFORE: f64 = 100e6;
+/// Half octaves kept, and one for what is negative.
+const BINS: usize = 57;
 /// Age at which an example counts for little more than a third, nanoseconds of packet time.
 const AGE: f64 = 2e9;
 /// Visits from which what is usual is estimated.
@@ -221,12 +247,14 @@ const OFTEN: usize = 16;
 const ROUNDS: usize = 3;
 /// Candidates this much less likely than the best by all but time are left out.
 const NEGLIGIBLE: f64 = 1e-4;
+/// Weight of beginning as far from another visit of the same request as is the most usual.
+const BESIDE: f64 = 1.5;
 /// Visits without which too little is known.
 const ENOUGH: usize = 64;
 /// Density of what was never seen, as a share of the greatest: all of it is alike.
 const DUST: f64 = 0.002;
 /// Examples from which a spread counts in full.
-const EXAMPLES: f64 = 12.0;
+const EXAMPLES: f64 = 24.0;
 /// Voices of gateways that are remembered.
 const VOICES: usize = 4_096;
 
@@ -258,7 +286,8 @@ mod tests {
         let mut paces = Paces::default();
         // Each visit begins 0.5 ms after its own request, and any time after nine others.
         for n in 0..200u32 {
-            let others = (1..10u32).map(|other| (lie(f64::from((n * 37 + other * 101) % 997) / 10.0, f64::from((n * 53 + other * 29) % 991) / 10.0, 0), 0.0));
+            let others = (1..10u32)
+                .map(|other| (lie(f64::from((n * 37 + other * 101) % 997) / 10.0, f64::from((n * 53 + other * 29) % 991) / 10.0, 0), 0.0));
             let lies: Vec<(Lie, f64)> = others.chain([(lie(0.5, 0.7, 0), 0.0)]).collect();
             paces.learn(GATEWAY, 0, Ts(0), &lies);
         }

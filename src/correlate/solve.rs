@@ -1,6 +1,6 @@
 //! From thinkable links to pairs: which visit belongs to which request, and how sure that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::assign::{Row, assign, margin};
 use super::belief::marginals;
@@ -9,9 +9,9 @@ use super::edges::Edge;
 use super::pace::Pace;
 use super::request::ask_of;
 use super::requests::Key;
-use super::visit::VisitId;
+use super::visit::{Hasher, VisitId};
 use super::{Correlator, Leg, Mark, Other, Pair};
-use crate::base::Addr;
+use crate::base::{Addr, Fingerprint, Ts};
 use crate::mcp::Asked;
 
 /// Visits of one server in one voice, with the evidence for each request.
@@ -59,6 +59,7 @@ impl Correlator {
             }
         }
         let mut kinds: Vec<Kind> = groups.into_values().map(|visits| self.kind(&requests, visits)).collect();
+        self.gather(&requests, &mut kinds);
         self.console(&requests, &mut kinds);
         let mut solution = Solution::default();
         let mut had = vec![0; requests.len()];
@@ -87,11 +88,11 @@ impl Correlator {
     /// Learns from each visit once what the gateway's pace is, and whose calls it uses its credentials for.
     fn teach(&mut self, component: &Component) {
         self.teach_pace(component);
-        let mut taught = false;
+        let mut taught: HashSet<Fingerprint, Hasher> = HashSet::default();
         for id in &component.visits {
             let Some(visit) = self.visits.open.get(id).filter(|visit| !visit.taught) else { continue };
             let Some(credential) = self.exchanged(visit) else { continue };
-            let shares = self.shares(&self.edges(*id));
+            let shares = self.shares(&self.edges(*id), visit.voice);
             if shares.is_empty() {
                 continue;
             }
@@ -99,35 +100,30 @@ impl Correlator {
             if let Some(visit) = self.visits.open.get_mut(id) {
                 visit.taught = true;
             }
-            taught = true;
+            taught.insert(credential);
         }
-        if taught {
-            self.weigh_anew(component);
-        }
+        let stale = component.visits.iter().filter(|id| {
+            let credential = self.visits.open.get(id).and_then(|visit| self.exchanged(visit));
+            credential.is_some_and(|credential| taught.contains(&credential))
+        });
+        let mut weighed = self.weighed.borrow_mut();
+        stale.for_each(|id| {
+            weighed.remove(id);
+        });
     }
 
     fn teach_pace(&mut self, component: &Component) {
-        let mut taught = false;
         for id in &component.visits {
-            let edges = self.edges(*id);
-            let over = edges.iter().all(|edge| edge.lie.lag.is_some());
-            let gateway = edges.first().and_then(|edge| self.requests.get(&edge.key)).map(|request| request.gateway);
-            let (Some(gateway), Some(visit)) = (gateway, self.visits.open.get_mut(id).filter(|visit| over && !visit.paced)) else { continue };
-            let lies: Vec<_> = edges.iter().map(|edge| (edge.lie, edge.weight - edge.pace)).collect();
-            self.learned.paces.learn(gateway, visit.voice, visit.start.ts, &lies);
-            visit.paced = true;
-            taught = true;
+            let fresh = self.visits.open.get(id).is_some_and(|visit| !visit.paced);
+            let edges = if fresh { self.edges(*id) } else { continue };
+            if let (true, Some(first), Some(visit)) =
+                (edges.iter().all(|edge| edge.lie.lag.is_some()), edges.first(), self.visits.open.get_mut(id))
+            {
+                let lies: Vec<_> = edges.iter().map(|edge| (edge.lie, edge.weight - edge.pace)).collect();
+                self.learned.paces.learn(first.gateway, visit.voice, visit.start.ts, &lies);
+                visit.paced = true;
+            }
         }
-        if taught {
-            self.weigh_anew(component);
-        }
-    }
-
-    fn weigh_anew(&self, component: &Component) {
-        let mut weighed = self.weighed.borrow_mut();
-        component.visits.iter().for_each(|id| {
-            weighed.remove(id);
-        });
     }
 
     /// Whether a pairing that is not plain hangs on what further requests may show: whose calls a credential is used for, where a route
@@ -159,12 +155,45 @@ impl Correlator {
     /// What speaks for and against each visit of a kind being each request's.
     fn kind(&self, requests: &[Key], visits: Vec<VisitId>) -> Kind {
         let known = |edge: &Edge| requests.binary_search(&edge.key).is_ok();
-        let mut edges: Vec<Vec<Edge>> =
-            visits.iter().map(|id| self.edges(*id).iter().filter(|edge| known(edge)).cloned().collect()).collect();
+        let timed = |edge: &Edge, voice| Edge { weight: self.timed(edge, voice), ..edge.clone() };
+        let edges = |id: &VisitId| -> Vec<Edge> {
+            let voice = self.visits.open.get(id).map_or(0, |visit| visit.voice);
+            self.edges(*id).iter().filter(|edge| known(edge)).map(|edge| timed(edge, voice)).collect()
+        };
+        let mut edges: Vec<Vec<Edge>> = visits.iter().map(edges).collect();
         let pace = Pace::of(edges.iter().map(|edges| edges.iter().map(|edge| &edge.lie)));
         let rows: Vec<Row> = edges.iter_mut().map(|edges| weigh(edges, pace, requests)).collect();
         let given = assign(&rows, requests.len(), ALONE);
         Kind { visits, edges, rows, given }
+    }
+
+    /// Visits of one request to different servers tell of each other by when they begin: each kind is given again with the others as they are.
+    fn gather(&self, requests: &[Key], kinds: &mut [Kind]) {
+        let plain: Vec<Vec<Row>> = kinds.iter().map(|kind| kind.rows.clone()).collect();
+        for _ in 0..TURNS {
+            for (n, plain) in plain.iter().enumerate() {
+                let mut begun: HashMap<(usize, u64), Vec<Ts>> = HashMap::new();
+                for kind in kinds.iter().enumerate().filter(|(other, _)| *other != n).map(|(_, kind)| kind) {
+                    for (id, column) in kind.visits.iter().zip(&kind.given) {
+                        if let (Some(column), Some(visit)) = (column, self.visits.open.get(id)) {
+                            begun.entry((*column, visit.voice)).or_default().push(visit.turned);
+                        }
+                    }
+                }
+                let Some(kind) = kinds.get_mut(n).filter(|kind| kind.rows.iter().any(|row| row.len() > 1)) else { continue };
+                for ((row, plain), (id, edges)) in kind.rows.iter_mut().zip(plain).zip(kind.visits.iter().zip(&kind.edges)) {
+                    let (Some(visit), Some(first)) = (self.visits.open.get(id), edges.first()) else { continue };
+                    let beside = |column: usize| {
+                        let begun = begun.get(&(column, visit.voice))?;
+                        let gap = begun.iter().map(|other| visit.turned.since(*other).abs()).min()?;
+                        Some(self.learned.paces.together(first.gateway, visit.voice, gap as f64))
+                    };
+                    row.clone_from(plain);
+                    row.iter_mut().for_each(|(column, weight)| *weight += beside(*column).unwrap_or(0.0));
+                }
+                kind.given = assign(&kind.rows, requests.len(), ALONE);
+            }
+        }
     }
 
     /// Nearly every request causes something: one that got nothing takes a visit of another's, where that costs little and leaves nobody
@@ -366,6 +395,8 @@ pub(crate) fn is_background(leg: &Leg, element: usize) -> bool {
     }
 }
 
+/// Times that each kind is given again in the light of the others.
+const TURNS: usize = 2;
 /// Weight of having no parent: the gateway's own errand.
 const ALONE: f64 = -4.0;
 /// Weight of a second visit of the same kind for one request.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::Leg;
-use crate::base::{Addr, ConnId, ExId, Fingerprint, Stamp};
+use crate::base::{Addr, ConnId, ExId, Fingerprint, Stamp, Ts};
 use crate::mcp::{Ask, AskKind, Asked, Conduit, Outcome};
 
 /// A visit's name: in order of first sight.
@@ -23,6 +23,8 @@ pub(super) struct Visit {
     pub server: Addr,
     pub legs: Vec<ExId>,
     pub start: Stamp,
+    /// When the gateway turned to the server: a connection opened for this visit is older than its first byte.
+    pub turned: Ts,
     /// The operation: what was wanted of the server, where it got that far.
     pub op: Option<ExId>,
     /// Its session, once the server has named one.
@@ -125,6 +127,7 @@ impl Visits {
             server: conduit.peers.server,
             legs: Vec::new(),
             start: conduit.start,
+            turned: conduit.start.ts,
             op: None,
             session: None,
             refused: false,
@@ -210,6 +213,7 @@ impl Visits {
             server: leg.peers.server,
             legs: Vec::new(),
             start: leg.start(),
+            turned: turned(leg),
             op: None,
             session: None,
             refused: false,
@@ -244,6 +248,12 @@ fn operates(ask: &Ask) -> bool {
     ask.kind == AskKind::Request && !matches!(ask.method.as_deref(), Some("initialize" | "ping" | "server/discover" | "logging/setLevel"))
 }
 
+/// When the gateway turned to a server for this: where it opened a connection for it, then.
+fn turned(leg: &Leg) -> Ts {
+    let (start, opened) = (leg.start().ts, leg.peers.opened.filter(|_| leg.id.n == 0));
+    opened.filter(|opened| (0..HANDSHAKE).contains(&start.since(*opened))).unwrap_or(start)
+}
+
 fn begins_visit(leg: &Leg) -> bool {
     leg.ask().is_some_and(|ask| matches!(ask.method.as_deref(), Some("initialize" | "server/discover")))
 }
@@ -263,5 +273,7 @@ fn voice(leg: &Leg) -> u64 {
 const CONDUIT: u64 = 0;
 /// Sessions remembered for exchanges that come after their visit has been paired.
 const SESSIONS: usize = 65_536;
+/// A connection that carries its first request no later than this was opened for it, nanoseconds.
+const HANDSHAKE: i64 = 1_000_000_000;
 /// How far back a stray notification looks for its visit.
 const NEAR: usize = 64;

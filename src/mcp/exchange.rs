@@ -38,6 +38,8 @@ pub struct Peers {
     pub server_aliases: Vec<Addr>,
     /// How its plaintext was come by.
     pub via: Via,
+    /// When the connection was opened, where that was seen.
+    pub opened: Option<Ts>,
 }
 
 impl Peers {

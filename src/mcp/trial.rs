@@ -67,6 +67,7 @@ impl Trial {
             client_aliases: Vec::new(),
             server_aliases: Vec::new(),
             via: Via::Packets,
+            opened: None,
         };
         Trial {
             observer: Observer::new(ConnId(conn), peers),

@@ -254,7 +254,7 @@ impl Tap {
     fn unseen(&self, host: Option<&str>) -> Peers {
         let server = Addr::unseen(host.or(self.name.as_deref()).unwrap_or_default());
         let own = Addr::unseen("");
-        Peers { client: own, server, client_aliases: Vec::new(), server_aliases: Vec::new(), via: crate::base::Via::TlsEbpf }
+        Peers { client: own, server, client_aliases: Vec::new(), server_aliases: Vec::new(), via: crate::base::Via::TlsEbpf, opened: None }
     }
 }
 

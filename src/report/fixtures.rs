@@ -73,8 +73,14 @@ pub(super) fn leg(client: &str, server: &str, path: &str, asked: Asked, start: u
         accepts_sse: true,
         common: head(),
     };
-    let peers =
-        Peers { client: addr(client), server: addr(server), client_aliases: Vec::new(), server_aliases: Vec::new(), via: Via::Packets };
+    let peers = Peers {
+        client: addr(client),
+        server: addr(server),
+        client_aliases: Vec::new(),
+        server_aliases: Vec::new(),
+        via: Via::Packets,
+        opened: None,
+    };
     let request = Request { start: at(start), last: at(start), end: End::Complete, head };
     Leg::new(Exchange { id: ExId { conn: ConnId(start), n: 0 }, peers, request: Some(request), asked })
 }
@@ -317,6 +323,7 @@ fn odd() -> Vec<Judged> {
         client_aliases: Vec::new(),
         server_aliases: Vec::new(),
         via: Via::Packets,
+        opened: None,
     };
     second.pair.conduits.push(Arc::new(Conduit {
         peers,
