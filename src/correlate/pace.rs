@@ -262,7 +262,7 @@ const VOICES: usize = 4_096;
 mod tests {
     use super::*;
 
-    const GATEWAY: Addr = Addr { ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port: 4000 };
+    const GATEWAY: Addr = Addr::MIN;
 
     fn lie(delay: f64, lag: f64, at: i64) -> Lie {
         Lie { delay: delay * 1e6, lag: Some(lag * 1e6), left: false, at: Ts(at) }
