@@ -118,6 +118,8 @@ counts! {
     TlsPendingLimit "tls_pending_limit";
     /// Pairs that the dashboard lists no longer, and servers, clients and losses that it could not tell apart.
     WatchLimit "watch_limit";
+    /// Names of addresses in the capture that were not kept.
+    NamesDropped "names_dropped";
     /// Losses that the summary and the documents about a whole run do not list any more.
     LossesUntold "losses_untold";
 }

@@ -17,7 +17,7 @@ mod taps;
 pub use back::Back;
 pub use batch::{Batch, Words};
 pub use engine::{Engine, Options, stretches};
-pub use front::{Front, Onward, Walked};
+pub use front::{Front, Names, Onward, Walked};
 pub use middle::{Foresight, Hear, Middle};
 pub use output::Output;
 pub use summary::{Loss, Summary};

@@ -366,10 +366,10 @@ pub(super) fn at(event: StreamEvent<'_>) -> Option<Stamp> {
 }
 
 fn peers(conn: &Conn, client: Dir, via: Via) -> Peers {
-    let [a, b] = conn.aliases.clone();
+    let ([a, b], processes) = (conn.aliases.clone(), conn.processes.clone());
     match client {
-        Dir::AtoB => Peers { client: conn.a, server: conn.b, client_aliases: a, server_aliases: b, via },
-        Dir::BtoA => Peers { client: conn.b, server: conn.a, client_aliases: b, server_aliases: a, via },
+        Dir::AtoB => Peers { client: conn.a, server: conn.b, client_aliases: a, server_aliases: b, processes, via },
+        Dir::BtoA => Peers { client: conn.b, server: conn.a, client_aliases: b, server_aliases: a, processes, via },
     }
 }
 

@@ -4,9 +4,10 @@
 //! stands in the packets: so the plaintext gets its addresses, whoever owns the socket, and the encrypted copy is not counted again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::stream::{Desk, Stream};
-use crate::base::{Addr, Cause, ConnId, Count, Dir, Gap, Plain, PlainId, Stamp, Ts, Word};
+use crate::base::{Addr, Cause, ConnId, Count, Dir, Gap, Plain, PlainId, Process, Stamp, Ts, Word};
 use crate::mcp::{Peers, Seen};
 use crate::tcp::{Close, Conn, StreamEvent};
 use crate::tls::KeyLog;
@@ -164,6 +165,7 @@ impl Taps {
             opener_known: false,
             opened: at,
             aliases: Default::default(),
+            processes: vec![Arc::new(Process { pid: Some(id.pid), ..Process::default() })],
         };
         let stream = Stream::plain(&conn);
         let mut tap = Tap { conn, stream, next: [0; 2], name: None, addressed: false, muted: false, tie: None, closed: None, last: at.ts };
@@ -254,7 +256,8 @@ impl Tap {
     fn unseen(&self, host: Option<&str>) -> Peers {
         let server = Addr::unseen(host.or(self.name.as_deref()).unwrap_or_default());
         let own = Addr::unseen("");
-        Peers { client: own, server, client_aliases: Vec::new(), server_aliases: Vec::new(), via: crate::base::Via::TlsEbpf }
+        let processes = self.conn.processes.clone();
+        Peers { client: own, server, client_aliases: Vec::new(), server_aliases: Vec::new(), processes, via: crate::base::Via::TlsEbpf }
     }
 }
 

@@ -73,8 +73,14 @@ pub(super) fn leg(client: &str, server: &str, path: &str, asked: Asked, start: u
         accepts_sse: true,
         common: head(),
     };
-    let peers =
-        Peers { client: addr(client), server: addr(server), client_aliases: Vec::new(), server_aliases: Vec::new(), via: Via::Packets };
+    let peers = Peers {
+        client: addr(client),
+        server: addr(server),
+        client_aliases: Vec::new(),
+        server_aliases: Vec::new(),
+        processes: Vec::new(),
+        via: Via::Packets,
+    };
     let request = Request { start: at(start), last: at(start), end: End::Complete, head };
     Leg::new(Exchange { id: ExId { conn: ConnId(start), n: 0 }, peers, request: Some(request), asked })
 }
@@ -316,6 +322,7 @@ fn odd() -> Vec<Judged> {
         server: addr(WEATHER),
         client_aliases: Vec::new(),
         server_aliases: Vec::new(),
+        processes: Vec::new(),
         via: Via::Packets,
     };
     second.pair.conduits.push(Arc::new(Conduit {
