@@ -110,6 +110,10 @@ counts! {
     TappedConnections "tapped_connections";
     /// Of those, the ones that were found in the packets.
     TappedTied "tapped_tied";
+    /// Of those, the ones that were found by the lengths of their records, since no packet showed their hello.
+    TappedSized "tapped_sized";
+    /// Connections whose plaintext was read, and whose records' lengths fitted several connections: not told apart until they differed.
+    TappedAmbiguous "tapped_ambiguous";
     /// Lines of key logs that are malformed.
     TlsBadSecrets "tls_bad_secrets";
     /// TLS secrets dropped to make room for others.

@@ -9,6 +9,7 @@ mod front;
 mod middle;
 mod order;
 mod output;
+mod sizes;
 mod stream;
 mod streams;
 mod summary;

@@ -1,6 +1,6 @@
 //! One connection: what it carries, and the rooms that read it.
 
-use crate::base::{ConnId, Counts, Dir, ExId, Keyer, Limits, Stamp, Via};
+use crate::base::{ConnId, Counts, Dir, ExId, Keyer, Limits, Stamp, Ts, Via};
 use crate::http::{self, Memo};
 use crate::mcp::{Conduit, ConduitKind, Observer, Peers, Seen};
 use crate::tcp::{Close, Conn, StreamEvent};
@@ -110,6 +110,11 @@ impl Stream {
             Some((random, side))
         };
         [fresh(first, told_first, client), fresh(second, told_second, client.flip())].into_iter().flatten()
+    }
+
+    /// Its sealed records since the last call: direction, bytes behind the head, time.
+    pub(super) fn sizes(&mut self) -> Vec<(Dir, u16, Ts)> {
+        if let Carries::Tls(tls, _) = &mut self.carries { tls.sizes() } else { Vec::new() }
     }
 
     /// Its last packet.
