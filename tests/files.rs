@@ -329,3 +329,28 @@ fn a_flood_of_names_is_bounded_and_none_speaks_to_the_terminal() {
     let all = names.values().filter_map(|names| names[0].as_str());
     assert!(all.clone().all(|name| name.len() < 300 && !name.contains(char::is_control)), "{:?}", all.max());
 }
+
+/// Exchanges of a hand-made capture (`client path status`, whole ones only), and its counters.
+fn exchanges(name: &str) -> (Vec<String>, Value) {
+    let out = command(&["exchanges", "--format", "ndjson", &file(&format!("hard/{name}"))]).output().expect("the binary runs");
+    let mut records: Vec<Value> = out.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let counts = records.pop().expect("a summary")["counts"].clone();
+    let whole = records.iter().filter(|record| record["complete"] == true);
+    let text = |record: &Value| format!("{} {} {}", record["client"], record["http"]["path"], record["http"]["status"]).replace('"', "");
+    (whole.map(text).collect(), counts)
+}
+
+#[test]
+fn layers_fragments_and_offload_cost_no_exchange() {
+    let names = ["vlan", "qinq", "mpls", "pppoe", "gre", "gre-key", "vxlan", "geneve", "ipip", "4in6", "offload", "padding", "snap"];
+    let expected: Vec<String> = names.iter().zip(41_000..).map(|(name, port)| format!("10.0.0.1:{port} /{name} 200")).collect();
+    let (told, counts) = exchanges("layers");
+    assert_eq!((told, &counts["gaps"], &counts["bad_packet"]), (expected, &0.into(), &0.into()));
+    assert_eq!(exchanges("ipv6-options").0, ["[fd00::1]:40000 /options 200"]);
+    let (told, counts) = exchanges("fragments");
+    let pieces =
+        ["10.0.0.1:40000 /in-pieces 200", "10.0.0.1:40000 /again 200", "[fd00::1]:40001 /in-pieces 200", "[fd00::1]:40001 /again 200"];
+    assert_eq!((told.iter().map(String::as_str).collect::<Vec<_>>(), &counts["fragments"]), (pieces.to_vec(), &25.into()));
+    let (told, counts) = exchanges("bad-checksum");
+    assert_eq!((told, &counts["bad_checksum"]), (vec!["10.0.0.1:40000 /offloaded 200".to_owned()], &2.into()));
+}
