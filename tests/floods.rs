@@ -156,7 +156,7 @@ fn traffic(requests: u32) -> Outcome {
     let out = folder.path().join("busy");
     let mut python = Command::new("python3");
     python.arg("tests/accuracy/traffic.py").arg("-o").arg(&out).args(["--requests", &requests.to_string(), "--bytes", "9G"]);
-    python.args("--forward-token --body small --fanout 2 --clients 24 --think-ms 40 --masked 0".split(' '));
+    python.args("--forward-token --body small --fanout 2 --clients 24 --think-ms 40 --masked 0 --noise 0".split(' '));
     let made = python.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("python3");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let capture = fs::read(out.with_extension("pcap")).expect("a capture");
