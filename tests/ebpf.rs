@@ -170,6 +170,41 @@ fn a_gateway_that_swallows_is_named_while_it_runs() {
     assert!(!text.contains("secret-"), "no credential is shown");
 }
 
+/// No packet shows the hello of a connection that was open before: the lengths of its records tell which one it is.
+#[test]
+fn a_connection_that_was_open_before_gets_its_addresses_after_a_few_requests() {
+    let Some(host) = Host::start() else { return };
+    for how in ["kept", "kept-socket"] {
+        let port = free_port();
+        let words = [port.to_string(), host.port.to_string(), how.to_owned()];
+        let gateway = Running(python("gateway.py", &words.each_ref().map(String::as_str)).spawn().expect("a gateway"));
+        await_port(port);
+        ask(port, 1);
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("out.ndjson");
+        let mut live =
+            live(&["--tls-pid", &gateway.0.id().to_string(), "--gateway", &format!("127.0.0.1:{port}"), "--duration", "60"], &out);
+        for n in 2..10 {
+            ask(port, n);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        end(&mut live.0);
+        let records = records(&out);
+        let counts = &records.last().expect("a summary")["counts"];
+        assert_eq!((&counts["tapped_sized"], &counts["tapped_ambiguous"]), (&1.into(), &0.into()), "{how}: {counts:#}");
+        let pairs: Vec<&Value> = records.iter().filter(|record| record["record"] == "pair").collect();
+        assert_eq!(pairs.len(), 8, "{how}: {records:#?}");
+        let servers: Vec<&str> = pairs.iter().filter_map(|pair| pair["upstream"][0]["server"].as_str()).collect();
+        let upstream = format!("127.0.0.1:{}", host.port);
+        assert!(servers.len() == 8 && servers[4..].iter().all(|server| *server == upstream), "{how}: {servers:?}");
+        for pair in pairs {
+            assert_eq!((pair["verdict"].as_str(), pair["failure"].as_str()), (Some("swallowed"), Some("unauthorized")), "{pair:#}");
+            assert_eq!(pair["upstream"].as_array().map(Vec::len), Some(1), "the encrypted copy is no exchange: {pair:#}");
+        }
+    }
+}
+
 #[test]
 fn killed_it_leaves_no_probe_behind() {
     let Some(host) = Host::start() else { return };

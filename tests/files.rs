@@ -269,3 +269,88 @@ fn an_answer_whose_time_lies_before_its_requests() {
     let run = run(&[], &[Path::new("tests/data/fuzz-clock-steps-back.pcap")], None);
     assert!(matches!(run.code, Some(0 | 1)), "{:?} {}", run.code, run.errors);
 }
+
+#[test]
+fn names_and_processes_that_the_capture_knows_are_told() {
+    // captures/litellm-swallowed-401.pcap after editcap -a 'FRAME:COMMENT', with comments as ptcpdump writes them, and tshark -N n -H hosts.
+    let path = Path::new("tests/data/named.pcapng");
+    let told = run(&[], &[path], None);
+    let names = serde_json::json!({"127.0.0.1": ["gateway.example"], "127.0.0.11": ["weather.mcp.example"]});
+    assert_eq!((told.code, &told.summary()["names"]), (Some(1), &names));
+    let pair = &told.pairs()[0];
+    assert_eq!(pair["downstream"]["processes"], serde_json::json!([{"pid": 812, "command": "/usr/bin/curl"}]));
+    assert_eq!(pair["upstream"][0]["processes"], serde_json::json!([{"pid": 4711, "command": "/usr/bin/python3.11"}]));
+    // Everything else is as it was without them.
+    let bare = run(&[], &[Path::new("captures/litellm-swallowed-401.pcap")], None);
+    let mut pairs = told.pairs();
+    pairs.iter_mut().for_each(|pair| strip(pair, &["processes"]));
+    assert_eq!((told.code, pairs), (bare.code, bare.pairs()));
+    let text = |options: &[&str]| {
+        let out = command(&["replay"]).args(options).arg(path).output().expect("the binary runs");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    assert!(text(&[]).contains("← 127.0.0.11:9001 (weather.mcp.example)"), "{}", text(&[]));
+    assert!(text(&["--explain", "1"]).contains("process       /usr/bin/python3.11 (4711)"), "{}", text(&["--explain", "1"]));
+    for format in ["html", "markdown"] {
+        assert!(text(&["--format", format]).contains("127.0.0.11:9001 (weather.mcp.example)"), "{format}");
+    }
+    // Arguments may hold a credential: those in these comments do.
+    for format in ["text", "json", "ndjson", "html", "markdown"] {
+        assert!(!text(&["--format", format]).contains("hush"), "{format}");
+    }
+}
+
+#[test]
+fn a_file_of_ptcpdump_names_the_process() {
+    // testdata/format/tcp.pcapng of github.com/mozillazg/ptcpdump (MIT): curl asks a server on loopback.
+    let run = command(&["exchanges", "--format", "ndjson", "tests/data/ptcpdump-curl.pcapng"]).output().expect("the binary runs");
+    let first = run.stdout.split(|byte| *byte == b'\n').next().expect("a line");
+    let exchange: Value = serde_json::from_slice(first).expect("a record");
+    assert_eq!(exchange["processes"], serde_json::json!([{"pid": 345650, "command": "/usr/bin/curl"}]));
+}
+
+#[test]
+fn a_flood_of_names_is_bounded_and_none_speaks_to_the_terminal() {
+    let mut capture = fs::read("tests/data/named.pcapng").expect("a capture");
+    for n in 0..5_000_u32 {
+        let name = format!("\u{1b}]0;{n}\u{7}{}\0", "x".repeat(400));
+        let address = [&[127, 1], &(n as u16).to_be_bytes()[..]].concat();
+        let mut record = [1_u16.to_le_bytes(), (4 + name.len() as u16).to_le_bytes()].concat();
+        record.extend([address, name.into_bytes()].concat());
+        record.resize(record.len().next_multiple_of(4), 0);
+        let len = (record.len() as u32 + 16).to_le_bytes();
+        capture.extend([&4_u32.to_le_bytes()[..], &len, &record, &[0; 4], &len].concat());
+    }
+    let folder = TempDir::new().expect("a folder");
+    let flooded = run(&[], &[&written(&folder, "names.pcapng", &capture)], None);
+    let names = flooded.summary()["names"].as_object().expect("names");
+    // Those that were there before are counted in.
+    assert_eq!((names.len(), flooded.count("names_dropped")), (4_096, 5_002 - 4_096));
+    let all = names.values().filter_map(|names| names[0].as_str());
+    assert!(all.clone().all(|name| name.len() < 300 && !name.contains(char::is_control)), "{:?}", all.max());
+}
+
+/// Exchanges of a hand-made capture (`client path status`, whole ones only), and its counters.
+fn exchanges(name: &str) -> (Vec<String>, Value) {
+    let out = command(&["exchanges", "--format", "ndjson", &file(&format!("hard/{name}"))]).output().expect("the binary runs");
+    let mut records: Vec<Value> = out.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let counts = records.pop().expect("a summary")["counts"].clone();
+    let whole = records.iter().filter(|record| record["complete"] == true);
+    let text = |record: &Value| format!("{} {} {}", record["client"], record["http"]["path"], record["http"]["status"]).replace('"', "");
+    (whole.map(text).collect(), counts)
+}
+
+#[test]
+fn layers_fragments_and_offload_cost_no_exchange() {
+    let names = ["vlan", "qinq", "mpls", "pppoe", "gre", "gre-key", "vxlan", "geneve", "ipip", "4in6", "offload", "padding", "snap"];
+    let expected: Vec<String> = names.iter().zip(41_000..).map(|(name, port)| format!("10.0.0.1:{port} /{name} 200")).collect();
+    let (told, counts) = exchanges("layers");
+    assert_eq!((told, &counts["gaps"], &counts["bad_packet"]), (expected, &0.into(), &0.into()));
+    assert_eq!(exchanges("ipv6-options").0, ["[fd00::1]:40000 /options 200"]);
+    let (told, counts) = exchanges("fragments");
+    let pieces =
+        ["10.0.0.1:40000 /in-pieces 200", "10.0.0.1:40000 /again 200", "[fd00::1]:40001 /in-pieces 200", "[fd00::1]:40001 /again 200"];
+    assert_eq!((told.iter().map(String::as_str).collect::<Vec<_>>(), &counts["fragments"]), (pieces.to_vec(), &25.into()));
+    let (told, counts) = exchanges("bad-checksum");
+    assert_eq!((told, &counts["bad_checksum"]), (vec!["10.0.0.1:40000 /offloaded 200".to_owned()], &2.into()));
+}

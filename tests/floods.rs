@@ -7,7 +7,7 @@ mod common;
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::process::{ChildStdin, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -148,6 +148,31 @@ fn resident(status: &str) -> Option<u64> {
 /// `n`, or so many times more in the long run.
 fn many(n: u32, factor: u32) -> u32 {
     if std::env::var_os("GATEWITNESS_TEST_ALL").is_some() { n * factor } else { n }
+}
+
+/// A busy gateway's traffic, of so many requests of clients.
+fn traffic(requests: u32) -> Outcome {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("busy");
+    let mut python = Command::new("python3");
+    python.arg("tests/accuracy/traffic.py").arg("-o").arg(&out).args(["--requests", &requests.to_string(), "--bytes", "9G"]);
+    python.args("--forward-token --body small --fanout 2 --clients 24 --think-ms 40 --masked 0 --noise 0".split(' '));
+    let made = python.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("python3");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let capture = fs::read(out.with_extension("pcap")).expect("a capture");
+    let (own, records) = capture.split_at(24);
+    assert_eq!(own[..4], head()[..4], "the same format");
+    let records = records.to_vec();
+    flood(move |pen| pen.out.write_all(&records))
+}
+
+#[test]
+fn a_capture_ten_times_as_long_takes_no_more_memory() {
+    let requests = many(60, 20);
+    let (short, long) = (traffic(requests), traffic(requests * 10));
+    assert!(long.count("packets") > 8 * short.count("packets") && long.summary["pairs"].as_u64() > short.summary["pairs"].as_u64());
+    // What is learned of the traffic grows to its own bounds.
+    assert!(long.rss <= short.rss + 24, "{} MiB for {requests} requests, {} MiB for ten times as many", short.rss, long.rss);
 }
 
 #[test]

@@ -110,6 +110,10 @@ counts! {
     TappedConnections "tapped_connections";
     /// Of those, the ones that were found in the packets.
     TappedTied "tapped_tied";
+    /// Of those, the ones that were found by the lengths of their records, since no packet showed their hello.
+    TappedSized "tapped_sized";
+    /// Connections whose plaintext was read, and whose records' lengths fitted several connections: not told apart until they differed.
+    TappedAmbiguous "tapped_ambiguous";
     /// Lines of key logs that are malformed.
     TlsBadSecrets "tls_bad_secrets";
     /// TLS secrets dropped to make room for others.
@@ -118,6 +122,8 @@ counts! {
     TlsPendingLimit "tls_pending_limit";
     /// Pairs that the dashboard lists no longer, and servers, clients and losses that it could not tell apart.
     WatchLimit "watch_limit";
+    /// Names of addresses in the capture that were not kept.
+    NamesDropped "names_dropped";
     /// Losses that the summary and the documents about a whole run do not list any more.
     LossesUntold "losses_untold";
 }

@@ -86,6 +86,10 @@ limits! {
     closed_connections: 8_192 "connections", at "the oldest is forgotten";
     /// Other addresses remembered for each side of a connection.
     aliases: 8 "addresses", at "further ones are not kept";
+    /// Processes remembered for one connection, from comments in the capture.
+    processes: 4 "processes", at "further ones are not kept";
+    /// Names of addresses kept, from name resolution blocks in the capture.
+    names: 4_096 "names", at "further ones are counted, not kept";
     /// Bytes of an HTTP/2 connection's side held while searching where a frame begins (capture began late, bytes were lost).
     h2_resync_bytes: 131_072 "bytes", at "the search goes on behind them";
     /// Connections known under a second pair of addresses.

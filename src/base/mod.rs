@@ -7,6 +7,7 @@ mod ids;
 mod limits;
 mod loss;
 mod plain;
+mod process;
 mod time;
 
 pub use addr::Addr;
@@ -16,4 +17,5 @@ pub use ids::{ConnId, Dir, ExId, Via};
 pub use limits::Limits;
 pub use loss::{Cause, Gap};
 pub use plain::{Plain, PlainId, Word};
+pub use process::{Process, label};
 pub use time::{Stamp, Ts};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::comment::Comments;
 use crate::base::Ts;
 
 /// One thing that a capture file says.
@@ -35,8 +36,8 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     /// How long it was on the wire.
     pub orig_len: u32,
-    /// The first comment on it.
-    pub comment: Option<&'a [u8]>,
+    /// Comments on it.
+    pub comments: Comments<'a>,
     /// Packets that the capturing machine lost on this interface between the one before and this one (`epb_dropcount`).
     pub dropped: u64,
 }

@@ -3,6 +3,7 @@
 
 mod block;
 mod classic;
+mod comment;
 mod names;
 mod ng;
 mod reader;
@@ -12,6 +13,7 @@ mod window;
 mod writer;
 
 pub use block::{Block, Damage, Flaw, Packet, Stats};
+pub use comment::Comments;
 pub use reader::{NotCapture, Reader, is_capture};
 pub use window::BUFFER;
 pub use writer::Writer;

@@ -60,7 +60,7 @@ impl Ng {
                 let limit = if iface.snaplen == 0 { u32::MAX } else { iface.snaplen };
                 let data = within(bytes, spb.data);
                 let kept = data.start..data.end.min(data.start.saturating_add(spb.origlen.min(limit) as usize));
-                Some(Found::Packet(self.head(iface, 0, kept, spb.origlen, None, 0)))
+                Some(Found::Packet(self.head(iface, 0, kept, spb.origlen, 0..0, 0)))
             }
             Raw::SectionHeader(shb) => {
                 self.earlier = self.earlier.saturating_add(self.interfaces.len() as u32);
@@ -113,27 +113,21 @@ impl Ng {
         }
         let iface = self.interface(id)?;
         self.last = iface.ticks.ts(u64::from(word(bytes, 12, self.big)) << 32 | u64::from(word(bytes, 16, self.big)));
-        let (mut comment, mut at) = (None, data.end.next_multiple_of(4));
-        while at + 4 <= end {
-            let head = word(bytes, at, self.big);
-            let (code, len) = if self.big { (head >> 16, head & 0xffff) } else { (head & 0xffff, head >> 16) };
-            let value = at + 4..at + 4 + len as usize;
-            if code == 0 || value.end > end {
-                break;
+        let (mut comments, mut at) = (0..0, data.end.next_multiple_of(4));
+        while let Some((code, value)) = option(bytes.get(..end).unwrap_or_default(), at, self.big) {
+            if code == COMMENT && comments.is_empty() {
+                comments = at..end;
+            } else if code == EPB_DROPCOUNT && kind == ENHANCED_PACKET && value.len() == 8 {
+                dropped = self.long(bytes.get(value.clone()).unwrap_or_default()).unwrap_or(0);
             }
             at = value.end.next_multiple_of(4);
-            if code == 1 && comment.is_none() {
-                comment = Some(value);
-            } else if code == EPB_DROPCOUNT && kind == ENHANCED_PACKET && len == 8 {
-                dropped = self.long(bytes.get(value).unwrap_or_default()).unwrap_or(0);
-            }
         }
-        Ok(Found::Packet(self.head(iface, id, data, orig_len, comment, dropped)))
+        Ok(Found::Packet(self.head(iface, id, data, orig_len, comments, dropped)))
     }
 
     #[inline]
-    fn head(&self, iface: Interface, id: u32, data: Range<usize>, orig_len: u32, comment: Option<Range<usize>>, dropped: u64) -> Head {
-        Head { ts: self.last, link: iface.link, iface: self.earlier.saturating_add(id), data, orig_len, comment, dropped }
+    fn head(&self, iface: Interface, id: u32, data: Range<usize>, orig_len: u32, comments: Range<usize>, dropped: u64) -> Head {
+        Head { ts: self.last, link: iface.link, iface: self.earlier.saturating_add(id), data, orig_len, comments, dropped }
     }
 
     fn interface(&self, id: u32) -> Result<Interface, Flaw> {
@@ -155,6 +149,26 @@ impl Ng {
         let raw: &[u8; 8] = value(options, code)?.first_chunk()?;
         Some(u64::from(word(raw, 0, self.big)) << 32 | u64::from(word(raw, 4, self.big)))
     }
+}
+
+/// The option at `at` of a packet's options: its code, and where its value stands. `None` behind the last.
+fn option(bytes: &[u8], at: usize, big: bool) -> Option<(u32, Range<usize>)> {
+    bytes.get(at..at.checked_add(4)?)?;
+    let head = word(bytes, at, big);
+    let (code, len) = if big { (head >> 16, head & 0xffff) } else { (head & 0xffff, head >> 16) };
+    let value = at + 4..at + 4 + len as usize;
+    (code != 0 && value.end <= bytes.len()).then_some((code, value))
+}
+
+/// The comments among options that begin with one.
+pub(super) fn comments(options: &[u8], big: bool) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    let options = std::iter::from_fn(move || {
+        let (code, value) = option(options, at, big)?;
+        at = value.end.next_multiple_of(4);
+        Some((code, options.get(value)?))
+    });
+    options.filter(|(code, _)| *code == COMMENT).map(|(_, text)| text)
 }
 
 /// The length of the block at the start of `bytes` if it looks like one to somebody who does not know where blocks begin. `big`: the
@@ -211,5 +225,6 @@ pub(super) const BOM_BIG: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
 pub(super) const BOM_LITTLE: [u8; 4] = [0x4d, 0x3c, 0x2b, 0x1a];
 const OBSOLETE_PACKET: u32 = 2;
 const ENHANCED_PACKET: u32 = 6;
+const COMMENT: u32 = 1;
 const EPB_DROPCOUNT: u32 = 4;
 const MAX_INTERFACES: usize = 65_536;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::block::{Block, Damage, Flaw, Packet, Stats};
 use super::classic::{Classic, FILE_HEADER, MAGICS};
+use super::comment::Comments;
 use super::ng::{BOM_BIG, BOM_LITTLE, Ng, SHB};
 use super::window::Window;
 use crate::base::Ts;
@@ -71,7 +72,8 @@ pub(super) struct Head {
     pub(super) iface: u32,
     pub(super) data: Range<usize>,
     pub(super) orig_len: u32,
-    pub(super) comment: Option<Range<usize>>,
+    /// The options from the first comment on; empty where there is none.
+    pub(super) comments: Range<usize>,
     pub(super) dropped: u64,
 }
 
@@ -158,7 +160,7 @@ impl<R: Read> Reader<R> {
                 iface: head.iface,
                 data: at(&head.data),
                 orig_len: head.orig_len,
-                comment: head.comment.as_ref().map(at),
+                comments: Comments::new(at(&head.comments), matches!(&self.format, Format::Ng(ng) if ng.big())),
                 dropped: head.dropped,
             })),
             Now::Found(Found::Secrets(range)) => Some(Block::Secrets(at(range))),
@@ -219,7 +221,7 @@ impl<R: Read> Reader<R> {
             iface: 0,
             data: classic.head()..size,
             orig_len: record.orig_len,
-            comment: None,
+            comments: 0..0,
             dropped: 0,
         }));
         true

@@ -31,7 +31,7 @@ fn read(bytes: impl Read) -> Vec<Told> {
                 iface: p.iface,
                 data: p.data.to_vec(),
                 orig_len: p.orig_len,
-                comment: p.comment.map(|c| String::from_utf8_lossy(c).into_owned()),
+                comment: p.comments.all().next().map(|c| String::from_utf8_lossy(c).into_owned()),
                 dropped: p.dropped,
             },
             Block::Damage(damage) => Told::Damage(damage.clone()),

@@ -128,8 +128,16 @@ fn carry(batch: Batch, to: &SyncSender<Batch>, again: &Receiver<Batch>) -> Batch
 /// One input, said to the road's first stretch.
 fn tell(input: &Input<'_>, names: &[String], front: &mut Front, on: &mut impl Onward) {
     match input {
-        Input::Packet(packet) => front
-            .frame(Frame { link: packet.link, data: packet.data, orig_len: packet.orig_len, iface: packet.iface, at: packet.stamp }, on),
+        Input::Packet(packet) => {
+            if let Some(process) = packet.comments.process() {
+                front.process(process);
+            }
+            front.frame(
+                Frame { link: packet.link, data: packet.data, orig_len: packet.orig_len, iface: packet.iface, at: packet.stamp },
+                on,
+            );
+        }
+        Input::Names(names) => front.names(names),
         Input::Secrets { file, text } => front.secrets(*file, text, on),
         Input::Drops { lost, .. } => front.dropped(*lost),
         Input::Damage { file, damage } => {
@@ -138,7 +146,7 @@ fn tell(input: &Input<'_>, names: &[String], front: &mut Front, on: &mut impl On
             let place = format!("{name}, byte {}", damage.offset);
             on.loss(Loss { kind: kind.to_owned(), place, detail: damage.to_string(), at: None });
         }
-        Input::Names(_) | Input::Comment { .. } => {}
+        Input::Comment { .. } => {}
     }
 }
 

@@ -90,6 +90,15 @@ pub(super) fn request_anywhere(bytes: &[u8]) -> Kind {
     if known.is_some_and(|method| METHODS.contains(&method)) { request(bytes) } else { Kind::No }
 }
 
+/// A request line where a body is as likely: only methods that are known are believed.
+pub(super) fn request_by_name(bytes: &[u8]) -> Kind {
+    let named = |method: &&[u8]| match bytes.split_at_checked(method.len()) {
+        Some((start, rest)) => start == *method && rest.first().is_none_or(|next| *next == b' '),
+        None => method.starts_with(bytes),
+    };
+    if METHODS.iter().any(named) { request(bytes) } else { Kind::No }
+}
+
 /// HTTP/2 frames whose connection's beginning was not seen (RFC 9113, 4.1): told only by a HEADERS frame whose first field is a
 /// pseudo-header that the static table names, since nothing else says which side is the client.
 pub(super) fn frames(bytes: &[u8]) -> Kind {

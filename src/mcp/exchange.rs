@@ -1,6 +1,8 @@
 //! The words in which this room speaks to the next: exchanges, with what was asked and what was answered in them.
 
-use crate::base::{Addr, ExId, Fingerprint, Gap, Stamp, Ts, Via};
+use std::sync::Arc;
+
+use crate::base::{Addr, ExId, Fingerprint, Gap, Process, Stamp, Ts, Via};
 use crate::http::{End, RequestHead, ResponseHead};
 use crate::tcp::Close;
 
@@ -36,6 +38,8 @@ pub struct Peers {
     pub client_aliases: Vec<Addr>,
     /// Other addresses of the server's socket.
     pub server_aliases: Vec<Addr>,
+    /// Processes with a hand in the connection, of either side, where somebody named them.
+    pub processes: Vec<Arc<Process>>,
     /// How its plaintext was come by.
     pub via: Via,
     /// When the connection was opened, where that was seen.

@@ -66,6 +66,7 @@ impl Trial {
             server: "10.0.0.2:4000".parse().unwrap(),
             client_aliases: Vec::new(),
             server_aliases: Vec::new(),
+            processes: Vec::new(),
             via: Via::Packets,
             opened: None,
         };

@@ -66,7 +66,7 @@ impl<O: Output> Back<O> {
 
     /// The run so far.
     pub(super) fn summary(&self, walked: Walked, counts: &Counts) -> Summary {
-        let Walked { counts: mut all, first, now } = walked;
+        let Walked { counts: mut all, first, now, names } = walked;
         all.merge(counts);
         all.merge(&self.counts);
         Summary {
@@ -75,6 +75,7 @@ impl<O: Output> Back<O> {
             counts: all,
             exchanges: self.exchanges.count,
             gateways: self.correlator.gateways(),
+            names,
             ..self.summary.clone()
         }
     }

@@ -1,10 +1,17 @@
 //! The first stretch of the road: captured frames come in, what happened on their connections goes out. Nothing here looks into the
 //! bytes that a connection carries.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use super::Loss;
-use crate::base::{Count, Counts, Limits, Stamp, Ts};
+use crate::base::{Count, Counts, Limits, Process, Stamp, Ts, label};
 use crate::packet::{Decoder, Frame, Sight, Sightings};
 use crate::tcp::{Receiver, Table};
+
+/// Addresses and what the capturing machine called them.
+pub type Names = Arc<BTreeSet<(IpAddr, String)>>;
 
 /// Who takes what the first stretch gives out, each word in its order: the next stretch itself, or a [`super::Batch`] on the way to it.
 pub trait Onward: Receiver {
@@ -30,6 +37,9 @@ pub struct Front {
     first: Option<Ts>,
     now: Stamp,
     ticked: Ts,
+    /// The process that the next frame is of.
+    process: Option<Arc<Process>>,
+    names: Names,
 }
 
 /// What the first stretch knows of a run.
@@ -37,6 +47,7 @@ pub struct Walked {
     pub(super) counts: Counts,
     pub(super) first: Option<Ts>,
     pub(super) now: Stamp,
+    pub(super) names: Names,
 }
 
 impl Front {
@@ -49,6 +60,8 @@ impl Front {
             first: None,
             now: Stamp::default(),
             ticked: Ts(i64::MIN),
+            process: None,
+            names: Names::default(),
             limits: limits.clone(),
         }
     }
@@ -60,7 +73,28 @@ impl Front {
         self.counts.add(Count::PacketBytes, u64::from(frame.orig_len));
         self.pass(at, on);
         self.segment(frame, on);
+        if self.process.take().is_some() {
+            self.table.unname();
+        }
         on.read(self.now);
+    }
+
+    /// The next frame is one of this process's.
+    pub fn process(&mut self, process: Process) {
+        self.process = Some(Arc::new(process));
+    }
+
+    /// The capturing machine knew these addresses by name.
+    pub fn names(&mut self, names: &[(IpAddr, String)]) {
+        let all = Arc::make_mut(&mut self.names);
+        for (addr, name) in names {
+            let name = label(name, LONGEST_NAME);
+            if all.len() >= self.limits.names && !all.contains(&(*addr, name.clone())) {
+                self.counts.bump(Count::NamesDropped);
+            } else {
+                all.insert((*addr, name));
+            }
+        }
     }
 
     /// Time has come to that of the next input.
@@ -81,6 +115,9 @@ impl Front {
     fn segment(&mut self, frame: Frame<'_>, on: &mut impl Onward) {
         let at = frame.at;
         let Some(mut decoded) = self.decoder.decode(frame, &mut self.counts) else { return };
+        if let Some(process) = &self.process {
+            self.table.name(decoded.segment.src, decoded.segment.dst, process.clone(), &self.limits);
+        }
         match self.sightings.push(&mut decoded, at, &mut self.counts) {
             Sight::Again => return,
             Sight::New => {}
@@ -144,7 +181,7 @@ impl Front {
 
     /// What is known of the run so far.
     pub(super) fn walked(&self) -> Walked {
-        Walked { counts: self.counts.clone(), first: self.first, now: self.now }
+        Walked { counts: self.counts.clone(), first: self.first, now: self.now, names: self.names.clone() }
     }
 
     /// What was counted so far.
@@ -153,5 +190,7 @@ impl Front {
     }
 }
 
+/// Bytes of a name that are kept (RFC 1035, 2.3.4).
+const LONGEST_NAME: usize = 255;
 /// How often timers are looked at, nanoseconds of packet time.
 const TICK: i64 = 10_000_000;

@@ -1,6 +1,6 @@
 //! One connection: what it carries, and the rooms that read it.
 
-use crate::base::{ConnId, Counts, Dir, ExId, Keyer, Limits, Stamp, Via};
+use crate::base::{ConnId, Counts, Dir, ExId, Keyer, Limits, Stamp, Ts, Via};
 use crate::http::{self, Memo};
 use crate::mcp::{Conduit, ConduitKind, Observer, Peers, Seen};
 use crate::tcp::{Close, Conn, StreamEvent};
@@ -110,6 +110,11 @@ impl Stream {
             Some((random, side))
         };
         [fresh(first, told_first, client), fresh(second, told_second, client.flip())].into_iter().flatten()
+    }
+
+    /// Its sealed records since the last call: direction, bytes behind the head, time.
+    pub(super) fn sizes(&mut self) -> Vec<(Dir, u16, Ts)> {
+        if let Carries::Tls(tls, _) = &mut self.carries { tls.sizes() } else { Vec::new() }
     }
 
     /// Its last packet.
@@ -366,11 +371,11 @@ pub(super) fn at(event: StreamEvent<'_>) -> Option<Stamp> {
 }
 
 fn peers(conn: &Conn, client: Dir, via: Via) -> Peers {
-    let [a, b] = conn.aliases.clone();
+    let ([a, b], processes) = (conn.aliases.clone(), conn.processes.clone());
     let opened = conn.opener_known.then_some(conn.opened.ts);
     match client {
-        Dir::AtoB => Peers { client: conn.a, server: conn.b, client_aliases: a, server_aliases: b, via, opened },
-        Dir::BtoA => Peers { client: conn.b, server: conn.a, client_aliases: b, server_aliases: a, via, opened },
+        Dir::AtoB => Peers { client: conn.a, server: conn.b, client_aliases: a, server_aliases: b, processes, via, opened },
+        Dir::BtoA => Peers { client: conn.b, server: conn.a, client_aliases: b, server_aliases: a, processes, via, opened },
     }
 }
 

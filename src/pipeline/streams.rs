@@ -87,6 +87,7 @@ impl Streams {
     pub(super) fn plain(&mut self, plain: Plain, at: Stamp) {
         let from = self.seen.len();
         let taps = self.taps.get_or_insert_default();
+        self.desk.bench.sizing = true;
         let tied = taps.push(plain, at, &mut Reader { desk: &mut self.desk, keys: &self.keys, seen: &mut self.seen });
         if let Some(conn) = tied
             && let Some(stream) = self.slots.get_mut(conn.slot).and_then(Option::as_mut).filter(|stream| stream.id() == conn.id)
@@ -125,7 +126,13 @@ impl Streams {
         }
         if let Some(taps) = &mut self.taps {
             let from = self.seen.len();
-            taps.tick(now, &mut Reader { desk: &mut self.desk, keys: &self.keys, seen: &mut self.seen });
+            let tied = taps.tick(now, &mut Reader { desk: &mut self.desk, keys: &self.keys, seen: &mut self.seen });
+            for conn in tied {
+                let stream = self.slots.get_mut(conn.slot).and_then(Option::as_mut).filter(|stream| stream.id() == conn.id);
+                if let Some(stream) = stream {
+                    stream.tap(&conn, true, &self.keys, &mut self.seen);
+                }
+            }
             self.in_order(from, Stamp { ts: now, ..Stamp::default() });
         }
     }
@@ -212,6 +219,9 @@ impl Receiver for Streams {
             stream.tap(conn, carried, &self.keys, &mut self.seen);
         }
         stream.on_stream(conn, event, &mut self.desk, &self.keys, &mut self.seen);
+        if let Some(taps) = &mut self.taps {
+            taps.sealed(conn, event, stream.sizes());
+        }
         if let Some(taps) = &mut self.taps
             && stream.new_randoms().any(|(random, side)| taps.meet(conn, &random, side, &mut self.desk))
         {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Counts, Ts};
+use super::front::Names;
+use crate::base::{Addr, Counts, Ts};
 use crate::correlate::Gateway;
 use crate::verdict::{Reason, Verdict};
 
@@ -21,6 +22,8 @@ pub struct Summary {
     pub exchanges: u64,
     /// Gateways, in order of their address.
     pub gateways: Vec<Gateway>,
+    /// What the capturing machine called the addresses.
+    pub names: Names,
     /// Pairs.
     pub pairs: u64,
     /// Pairs by verdict; verdicts without a pair are absent.
@@ -31,6 +34,17 @@ pub struct Summary {
     pub findings: u64,
     /// What was lost or could not be read, each worth telling.
     pub losses: Vec<Loss>,
+}
+
+impl Summary {
+    /// An address for people: with its name behind it, where the capture has one.
+    pub fn called(&self, addr: Addr) -> String {
+        let from = (addr.ip(), String::new());
+        match self.names.range(from..).next() {
+            Some((ip, name)) if *ip == addr.ip() => format!("{addr} ({name})"),
+            _ => addr.to_string(),
+        }
+    }
 }
 
 /// A loss, a gap, a decode problem: what the witness could not see.

@@ -2,11 +2,14 @@
 //!
 //! The same connection is seen in the packets, encrypted. Both are tied by the random of its hello, which the process drew and which
 //! stands in the packets: so the plaintext gets its addresses, whoever owns the socket, and the encrypted copy is not counted again.
+//! Where no packet shows a hello, `sizes` may tell later.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
+use super::sizes::{Found, Sizes};
 use super::stream::{Desk, Stream};
-use crate::base::{Addr, Cause, ConnId, Count, Dir, Gap, Plain, PlainId, Stamp, Ts, Word};
+use crate::base::{Addr, Cause, ConnId, Count, Dir, Gap, Plain, PlainId, Process, Stamp, Ts, Word};
 use crate::mcp::{Peers, Seen};
 use crate::tcp::{Close, Conn, StreamEvent};
 use crate::tls::KeyLog;
@@ -21,6 +24,8 @@ pub(super) struct Taps {
     met: Recent<Met>,
     /// What the connections of the packets are tied to, and whether plaintext came.
     ties: BTreeMap<ConnId, (PlainId, bool)>,
+    /// What tells the others.
+    sizes: Sizes,
     /// Those whose connection is over in the packets.
     closing: BTreeSet<(Ts, PlainId)>,
 }
@@ -78,6 +83,9 @@ impl Taps {
             Word::Bytes { written, off, len, bytes } => {
                 let dir = if written { Dir::AtoB } else { Dir::BtoA };
                 tap.bytes(dir, off, len, bytes.as_deref(), at, to);
+                if written && tap.tie.is_none() && !tap.muted {
+                    self.sizes.wrote(id, at.ts, off, len);
+                }
                 if let Some((_, carried)) = tap.tie.and_then(|tie| self.ties.get_mut(&tie)) {
                     *carried = true;
                 }
@@ -119,6 +127,18 @@ impl Taps {
         }
     }
 
+    /// Records were sealed on a connection in the packets, as this event tells.
+    pub(super) fn sealed(&mut self, conn: &Conn, event: StreamEvent<'_>, sizes: Vec<(Dir, u16, Ts)>) {
+        match event {
+            StreamEvent::Gap { dir, .. } => self.sizes.holed(conn.id, dir),
+            StreamEvent::Closed { .. } => return self.sizes.forget_stream(conn.id),
+            _ => {}
+        }
+        if !sizes.is_empty() && !self.ties.contains_key(&conn.id) {
+            sizes.into_iter().for_each(|(dir, len, at)| self.sizes.sealed(conn, dir, len, at));
+        }
+    }
+
     /// A connection is over in the packets. Returns whether plaintext came, if it is one of these.
     pub(super) fn closed(&mut self, conn: &Conn, how: Close, at: Stamp) -> Option<bool> {
         let (id, carried) = self.ties.remove(&conn.id)?;
@@ -130,14 +150,25 @@ impl Taps {
         Some(carried)
     }
 
-    /// Time has passed.
-    pub(super) fn tick(&mut self, now: Ts, to: &mut Reader<'_>) {
+    /// Time has passed. Returns packet streams of which it turned out that they are some connection's here.
+    pub(super) fn tick(&mut self, now: Ts, to: &mut Reader<'_>) -> Vec<Conn> {
+        let counts = &mut to.desk.counts;
+        let found = self.sizes.look(now, || counts.bump(Count::TappedAmbiguous));
+        let mut tied = Vec::new();
+        for Found { id, conn, dir } in found {
+            if self.tie(id, Met { conn: conn.clone(), side: dir }, to.desk) {
+                to.desk.counts.bump(Count::TappedSized);
+                self.ties.insert(conn.id, (id, true));
+                tied.push(conn);
+            }
+        }
         while let Some((at, id)) = self.closing.first().copied().filter(|(at, _)| now.since(*at) > LINGER) {
             self.closing.remove(&(at, id));
             if let Some((how, at)) = self.open.get(&id).and_then(|tap| tap.closed) {
                 self.close(id, how, at, to);
             }
         }
+        tied
     }
 
     /// Nothing more will come.
@@ -164,6 +195,7 @@ impl Taps {
             opener_known: false,
             opened: at,
             aliases: Default::default(),
+            processes: vec![Arc::new(Process { pid: Some(id.pid), ..Process::default() })],
         };
         let stream = Stream::plain(&conn);
         let mut tap = Tap { conn, stream, next: [0; 2], name: None, addressed: false, muted: false, tie: None, closed: None, last: at.ts };
@@ -192,11 +224,14 @@ impl Taps {
         (tap.conn.a, tap.conn.b, tap.conn.aliases) = (own.0, other.0, [own.1, other.1]);
         tap.addressed = true;
         tap.tie = Some(met.conn.id);
+        self.sizes.forget(id);
+        self.sizes.forget_stream(met.conn.id);
         self.ties.insert(met.conn.id, (id, false));
         true
     }
 
     fn close(&mut self, id: PlainId, how: Close, at: Stamp, to: &mut Reader<'_>) {
+        self.sizes.forget(id);
         let Some(mut tap) = self.open.remove(&id) else { return };
         if let Some((_, at)) = tap.closed {
             self.closing.remove(&(at.ts, id));
@@ -254,7 +289,8 @@ impl Tap {
     fn unseen(&self, host: Option<&str>) -> Peers {
         let server = Addr::unseen(host.or(self.name.as_deref()).unwrap_or_default());
         let own = Addr::unseen("");
-        Peers { client: own, server, client_aliases: Vec::new(), server_aliases: Vec::new(), via: crate::base::Via::TlsEbpf, opened: None }
+        let (processes, via) = (self.conn.processes.clone(), crate::base::Via::TlsEbpf);
+        Peers { client: own, server, client_aliases: Vec::new(), server_aliases: Vec::new(), processes, via, opened: None }
     }
 }
 

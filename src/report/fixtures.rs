@@ -78,6 +78,7 @@ pub(super) fn leg(client: &str, server: &str, path: &str, asked: Asked, start: u
         server: addr(server),
         client_aliases: Vec::new(),
         server_aliases: Vec::new(),
+        processes: Vec::new(),
         via: Via::Packets,
         opened: None,
     };
@@ -322,6 +323,7 @@ fn odd() -> Vec<Judged> {
         server: addr(WEATHER),
         client_aliases: Vec::new(),
         server_aliases: Vec::new(),
+        processes: Vec::new(),
         via: Via::Packets,
         opened: None,
     };

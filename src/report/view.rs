@@ -109,10 +109,10 @@ impl View {
             only_findings: digest.shape.only_findings,
             verdicts: verdicts(summary),
             unresolved: unresolved(digest, summary),
-            gateways: summary.gateways.iter().take(MOST_FILES).map(GatewayView::new).collect(),
+            gateways: summary.gateways.iter().take(MOST_FILES).map(|gateway| GatewayView::new(gateway, summary)).collect(),
             groups: groups(&digest.findings, MOST_GROUPS),
             more_groups: groups(&digest.findings, usize::MAX).len().saturating_sub(MOST_GROUPS),
-            findings: told.map(|told| FindingView::new(told, &digest.ladders)).collect(),
+            findings: told.map(|told| FindingView::new(told, &digest.ladders, summary)).collect(),
             untold: digest.findings.len().saturating_sub(most),
             ladders_beyond: digest.beyond,
             health: health(summary),
@@ -123,10 +123,10 @@ impl View {
 }
 
 impl GatewayView {
-    fn new(gateway: &Gateway) -> GatewayView {
-        let shown = |all: &[crate::base::Addr]| all.iter().take(MOST_FILES).map(ToString::to_string).collect();
+    fn new(gateway: &Gateway, summary: &Summary) -> GatewayView {
+        let shown = |all: &[crate::base::Addr]| all.iter().take(MOST_FILES).map(|addr| summary.called(*addr)).collect();
         GatewayView {
-            listen: gateway.listen.to_string(),
+            listen: summary.called(gateway.listen),
             software: gateway.software.clone(),
             how: gateway.how.clone(),
             sides: format!("{} with clients, {} with upstream servers", many(gateway.downstream, "exchange"), number(gateway.upstream)),
@@ -138,7 +138,7 @@ impl GatewayView {
 }
 
 impl FindingView {
-    fn new(told: &Told, ladders: &[Ladder]) -> FindingView {
+    fn new(told: &Told, ladders: &[Ladder], summary: &Summary) -> FindingView {
         let finding = &told.finding;
         let ladder = told.ladder.and_then(|place| Some((place, ladders.get(place)?)));
         FindingView {
@@ -147,7 +147,7 @@ impl FindingView {
             failure: finding.failure.map(|failure| failure.to_string()).unwrap_or_default(),
             cause: finding.cause.map(|cause| cause.to_string()).unwrap_or_default(),
             route: finding.route.clone(),
-            server: finding.server.map(|server| server.to_string()).unwrap_or_default(),
+            server: finding.server.map(|server| summary.called(server)).unwrap_or_default(),
             rule: finding.rule,
             declared: finding.declared,
             first: finding.first.to_string(),

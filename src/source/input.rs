@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::base::{Stamp, Ts};
-use crate::capfile::Damage;
+use crate::capfile::{Comments, Damage};
 
 /// One thing that was captured, borrowed from its source until the next is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,6 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     /// How long it was on the wire.
     pub orig_len: u32,
-    /// The first comment on it.
-    pub comment: Option<&'a [u8]>,
+    /// Comments on it.
+    pub comments: Comments<'a>,
 }

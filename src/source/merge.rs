@@ -195,7 +195,7 @@ impl Inputs {
                     iface: open.iface(packet.iface),
                     data: packet.data,
                     orig_len: packet.orig_len,
-                    comment: packet.comment,
+                    comments: packet.comments,
                 })
             }
             Block::Secrets(text) => Input::Secrets { file, text },

@@ -42,7 +42,8 @@ impl Flow {
     pub(super) fn open<R: Receiver>(seg: &Segment<'_>, at: Stamp, slot: usize, desk: &mut Desk<'_, R>) -> Flow {
         let syn = seg.flags.has(Flags::SYN);
         let (a, b) = if syn && seg.flags.has(Flags::ACK) { (seg.dst, seg.src) } else { (seg.src, seg.dst) };
-        let conn = Conn { id: ConnId(at.ord), slot, a, b, opener_known: syn, opened: at, aliases: Default::default() };
+        let conn =
+            Conn { id: ConnId(at.ord), slot, a, b, opener_known: syn, opened: at, aliases: Default::default(), processes: Vec::new() };
         desk.counts.bump(Count::Connections);
         if !syn {
             desk.counts.bump(Count::MidConnections);

@@ -19,7 +19,9 @@ mod tests;
 mod trouble;
 mod voice;
 
-use crate::base::{Addr, ConnId, Dir, Gap, Stamp};
+use std::sync::Arc;
+
+use crate::base::{Addr, ConnId, Dir, Gap, Process, Stamp};
 
 pub use table::Table;
 
@@ -40,6 +42,8 @@ pub struct Conn {
     pub opened: Stamp,
     /// Other addresses under which the same connection was seen (NAT, bridges): side a's, side b's.
     pub aliases: [Vec<Addr>; 2],
+    /// Processes with a hand in it, where the capture names them.
+    pub processes: Vec<Arc<Process>>,
 }
 
 /// What happened on a connection. Events of one connection come in the order of its bytes, and those of both directions in the order of

@@ -2,6 +2,7 @@
 //! well: for holes that are given up, and for connections that were silent too long.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
@@ -12,7 +13,7 @@ use super::key::Key;
 use super::trouble::Trouble;
 use super::voice::Desk;
 use super::{Close, Receiver};
-use crate::base::{Addr, Count, Counts, Dir, Limits, Stamp, Ts};
+use crate::base::{Addr, Count, Counts, Dir, Limits, Process, Stamp, Ts};
 use crate::packet::{Flags, Segment};
 
 /// Every open connection.
@@ -34,6 +35,8 @@ pub struct Table {
     /// No connection's time comes before this.
     quiet_until: Ts,
     spare: Option<Box<Trouble>>,
+    /// The process behind the segment at hand, until it is known which connection that is.
+    process: Option<Arc<Process>>,
 }
 
 /// Where a key leads.
@@ -70,6 +73,7 @@ impl Table {
             recent: None,
             quiet_until: Ts::MAX,
             spare: None,
+            process: None,
         }
     }
 
@@ -130,6 +134,22 @@ impl Table {
             self.other_keys.entry(slot).or_default().push(other_key);
             self.recent = None;
         }
+    }
+
+    /// A segment from `src` to `dst` is one of this process's: the connection knows it from now on. Where there is none, the one has it
+    /// that the next segment opens.
+    pub fn name(&mut self, src: Addr, dst: Addr, process: Arc<Process>, limits: &Limits) {
+        let (key, _) = Key::new(src, dst);
+        let open = if let Some(Place::Open { slot, .. }) = self.places.get(&key) { self.flows.get_mut(*slot as usize) } else { None };
+        match open.and_then(Option::as_mut) {
+            Some(flow) => know(&mut flow.conn.processes, process, limits),
+            None => self.process = Some(process),
+        }
+    }
+
+    /// No segment came of it.
+    pub fn unname(&mut self) {
+        self.process = None;
     }
 
     /// The earliest packet time of anything held back: what is still to be said may be that old, and not older.
@@ -225,6 +245,7 @@ impl Table {
         self.recent = Some(Recent { src: seg.src, dst: seg.dst, slot, dir });
         let Some(place) = self.flows.get_mut(slot as usize) else { return };
         let flow = place.insert(flow);
+        flow.conn.processes.extend(self.process.take());
         let next = flow.segment(dir, seg, at, &mut desk);
         self.file(slot, UNFILED);
         match next {
@@ -344,6 +365,13 @@ impl Table {
                 list.remove(&(ts, slot));
             }
         }
+    }
+}
+
+/// Adds a process that is not known yet.
+fn know(processes: &mut Vec<Arc<Process>>, process: Arc<Process>, limits: &Limits) {
+    if processes.len() < limits.processes && !processes.contains(&process) {
+        processes.push(process);
     }
 }
 

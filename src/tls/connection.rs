@@ -32,6 +32,8 @@ pub struct Connection {
     /// There were holes in the packets.
     pub(super) lossy: bool,
     counted: bool,
+    /// Sealed records since the last [`Connection::sizes`].
+    sizes: Vec<(Dir, u16, Ts)>,
     /// The state of the handshake for which what waits was tried.
     settled: u32,
     closed: Option<(Close, Stamp)>,
@@ -160,6 +162,11 @@ impl Connection {
         self.volume.began
     }
 
+    /// Sealed records of application data since the last call: direction, bytes behind the head, time. Only while [`Workbench::sizing`].
+    pub fn sizes(&mut self) -> Vec<(Dir, u16, Ts)> {
+        std::mem::take(&mut self.sizes)
+    }
+
     /// Whether there are holes in it, so that requests and answers may have been missed.
     pub fn is_lossy(&self) -> bool {
         self.lossy
@@ -279,7 +286,7 @@ impl Connection {
         if !self.is_sealed(dir, head, body) {
             return self.plain(dir, head, body, at, cx);
         }
-        self.note(dir, head, at);
+        self.note(dir, head, at, cx.bench);
         // What can be read waits for what can't be yet, in either direction: no answer overtakes its request.
         if !self.is_waiting() {
             if let Some(found) = self.open(dir, head, body, cx.keys) {
@@ -294,7 +301,7 @@ impl Connection {
 
     /// A sealed record that is not even tried.
     fn opaque_record(&mut self, dir: Dir, head: Head, at: Stamp, cx: &mut Context<'_>) {
-        self.note(dir, head, at);
+        self.note(dir, head, at, cx.bench);
         self.opaque(dir, at, cx);
     }
 
@@ -302,8 +309,11 @@ impl Connection {
         head.kind == kind::APPLICATION_DATA && self.is_hopeless(dir, keys)
     }
 
-    fn note(&mut self, dir: Dir, head: Head, at: Stamp) {
+    fn note(&mut self, dir: Dir, head: Head, at: Stamp, bench: &Workbench) {
         if head.kind == kind::APPLICATION_DATA {
+            if bench.sizing {
+                self.sizes.push((dir, head.len, at.ts));
+            }
             let tls13 = self.handshake.server.as_ref().is_some_and(|server| server.version == TLS13);
             self.volume.sealed(self.side(dir), tls13, head, at.ts);
         }
@@ -326,7 +336,7 @@ impl Connection {
             } else if !self.is_waiting()
                 && let Some(found) = self.open(dir, head, body, cx.keys)
             {
-                self.note(dir, head, at);
+                self.note(dir, head, at, cx.bench);
                 self.deliver(dir, &found, body, at, cx);
                 self.half(dir).framer.accept(head);
             } else {

@@ -10,6 +10,8 @@ use super::keylog::KeyLog;
 pub struct Workbench {
     /// What was counted so far.
     pub counts: Counts,
+    /// Lengths of sealed records are wanted: [`super::Connection::sizes`].
+    pub sizing: bool,
     /// [`Limits::tls_pending_bytes`].
     pub(super) limit: usize,
     /// [`Limits::tls_pending_bytes_total`].
@@ -27,6 +29,7 @@ impl Workbench {
     pub fn new(limits: &Limits) -> Workbench {
         Workbench {
             counts: Counts::default(),
+            sizing: false,
             limit: limits.tls_pending_bytes,
             limit_total: limits.tls_pending_bytes_total,
             held: 0,

@@ -180,13 +180,11 @@ impl Lane {
         let held = if fresh { *rest } else { &self.buf };
         let (kind, end) = match doubt {
             Doubt::Method => (sniff::response(held), End::Complete),
-            Doubt::Expect if held.first().is_some_and(u8::is_ascii_uppercase) => (sniff::request(held), End::Broken(Broken::Finished)),
-            Doubt::Expect => (Kind::No, End::Complete),
+            // Also beyond the length that the body was to have: the next request's line may be the longer one.
+            Doubt::Expect => (sniff::request_by_name(held), End::Broken(Broken::Finished)),
         };
-        let enough = doubt == Doubt::Expect && matches!(self.stage, Stage::Bytes(n) if held.len() as u64 >= n)
-            || held.len() > wire.cx.limits.head_bytes;
         match kind {
-            Kind::More if !enough => {
+            Kind::More if held.len() <= wire.cx.limits.head_bytes => {
                 if fresh {
                     self.buf.extend_from_slice(rest);
                 }

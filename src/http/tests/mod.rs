@@ -127,7 +127,7 @@ impl Bench {
         let opened = Stamp::default();
         Bench {
             connection: Connection::new(),
-            conn: Conn { id: ConnId(1), slot: 0, a, b, opener_known, opened, aliases: [vec![], vec![]] },
+            conn: Conn { id: ConnId(1), slot: 0, a, b, opener_known, opened, aliases: [vec![], vec![]], processes: vec![] },
             tape: Tape::default(),
             counts: Counts::default(),
             limits: Limits::default(),

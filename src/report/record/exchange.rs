@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Shown;
-use super::leg::{Files, HttpRecord, McpRecord};
+use super::leg::{Files, HttpRecord, McpRecord, ProcessRecord, processes};
 use super::{complete, frames};
 use crate::base::{Addr, Ts};
 use crate::correlate::Leg;
@@ -20,6 +20,8 @@ pub(in crate::report) struct ExchangeRecord<'a> {
     #[serde(flatten)]
     files: Files<'a>,
     via: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    processes: Vec<ProcessRecord<'a>>,
     http: HttpRecord<'a>,
     complete: bool,
     /// Only where the exchange speaks MCP.
@@ -41,6 +43,7 @@ impl<'a> ExchangeRecord<'a> {
             frames: frames(leg),
             files: Files::new(leg, files),
             via: leg.peers.via.as_str(),
+            processes: processes(leg),
             http: HttpRecord::new(leg).versioned(version),
             complete: complete(leg),
             mcp: speaks_mcp.then(|| McpRecord::new(leg, 0)),

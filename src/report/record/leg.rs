@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Shown, rounded, shown};
-use crate::base::{Addr, Fingerprint, Gap, Ts};
+use crate::base::{Addr, Fingerprint, Gap, Process, Ts};
 use crate::correlate::{Leg, Link};
 use crate::http::{End, Version};
 use crate::mcp::{Ask, Asked, Declared, ListKind, Outcome, RpcId};
@@ -23,6 +23,8 @@ pub(super) struct LegRecord<'a> {
     #[serde(flatten)]
     files: Files<'a>,
     via: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    processes: Vec<ProcessRecord<'a>>,
     http: HttpRecord<'a>,
     mcp: McpRecord<'a>,
     token: Option<Token>,
@@ -54,6 +56,7 @@ impl<'a> LegRecord<'a> {
             frames: frames(leg),
             files: Files::new(leg, files),
             via: leg.peers.via.as_str(),
+            processes: processes(leg),
             http: HttpRecord::new(leg),
             mcp: McpRecord::new(leg, element),
             token: token(leg).map(Token),
@@ -102,6 +105,30 @@ impl<'a> Files<'a> {
         let (first, last) = (leg.start().file, leg.last().file);
         Files { file: name(first), last_file: name(last).filter(|_| last != first) }
     }
+}
+
+/// A process with a hand in the connection.
+#[derive(Debug, Serialize)]
+pub(super) struct ProcessRecord<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
+}
+
+impl<'a> ProcessRecord<'a> {
+    fn new(process: &'a Process) -> ProcessRecord<'a> {
+        let Process { pid, command, container, pod } = process;
+        ProcessRecord { pid: *pid, command: command.as_deref(), container: container.as_deref(), pod: pod.as_deref() }
+    }
+}
+
+pub(super) fn processes(leg: &Leg) -> Vec<ProcessRecord<'_>> {
+    leg.peers.processes.iter().map(|process| ProcessRecord::new(process)).collect()
 }
 
 #[derive(Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! The last line: what the run saw, lost and found, as a whole.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
@@ -26,6 +27,9 @@ pub(in crate::report) struct SummaryRecord<'a> {
     unresolved: BTreeMap<Reason, u64>,
     findings: u64,
     gateways: Vec<GatewayRecord<'a>>,
+    /// Names of addresses, where the capture has any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<IpAddr, Vec<&'a str>>,
     losses: Vec<LossRecord<'a>>,
     counts: CountsRecord<'a>,
 }
@@ -48,10 +52,19 @@ impl<'a> SummaryRecord<'a> {
             unresolved: unresolved.collect(),
             findings: summary.findings,
             gateways: summary.gateways.iter().map(GatewayRecord::new).collect(),
+            names: names(summary),
             losses: summary.losses.iter().map(LossRecord::new).collect(),
             counts: CountsRecord(&summary.counts),
         }
     }
+}
+
+fn names(summary: &Summary) -> BTreeMap<IpAddr, Vec<&str>> {
+    let mut all: BTreeMap<IpAddr, Vec<&str>> = BTreeMap::new();
+    for (addr, name) in summary.names.iter() {
+        all.entry(*addr).or_default().push(name);
+    }
+    all
 }
 
 #[derive(Debug, Serialize)]

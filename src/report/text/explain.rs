@@ -4,6 +4,7 @@ use super::page::Page;
 use super::say::{clock, day, many};
 use super::story::where_seen;
 use super::words::{answered, asked_where, conduit, credential, reasons};
+use crate::base::Process;
 use crate::correlate::{Leg, Link, Mark, Other, Rival};
 use crate::report::record::{missing, token};
 use crate::verdict::Judged;
@@ -95,10 +96,26 @@ fn leg(page: &mut Page, leg: &Leg, element: usize, files: &[String]) {
     if let Some(mark) = token(leg) {
         page.field(4, "credential", LABEL, &format!("tok:{mark}"));
     }
+    if !peers.processes.is_empty() {
+        let all: Vec<String> = peers.processes.iter().map(|one| process(one)).collect();
+        page.field(4, "process", LABEL, &all.join("; "));
+    }
     if !peers.client_aliases.is_empty() || !peers.server_aliases.is_empty() {
         let all: Vec<String> = peers.client_aliases.iter().chain(&peers.server_aliases).map(ToString::to_string).collect();
         page.field(4, "also seen as", LABEL, &all.join(", "));
     }
+}
+
+/// `/usr/bin/python3.11 (4711), container gateway, pod mcp/gateway-0`
+pub(in crate::report) fn process(process: &Process) -> String {
+    let Process { pid, command, container, pod } = process;
+    let pid = pid.map(|pid| pid.to_string());
+    let own = match (command, pid) {
+        (Some(command), Some(pid)) => Some(format!("{command} ({pid})")),
+        (command, pid) => command.clone().or(pid),
+    };
+    let parts = [own, container.as_ref().map(|name| format!("container {name}")), pod.as_ref().map(|name| format!("pod {name}"))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 pub(in crate::report) fn why(link: &Link) -> String {

@@ -2,7 +2,8 @@
 
 use super::page::{Page, WIDTH, clean, crop};
 use super::say::{clock, day, from_to, many, span};
-use super::story::{Story, addresses};
+use super::story::{Story, names};
+use crate::pipeline::Summary;
 use crate::verdict::Finding;
 
 /// A finding without its long lists, and which story shows it.
@@ -27,7 +28,7 @@ impl Told {
 }
 
 /// The section, if there is anything to tell.
-pub(super) fn all(page: &mut Page, findings: &[Told], stories: &[Story]) {
+pub(super) fn all(page: &mut Page, findings: &[Told], stories: &[Story], summary: &Summary) {
     if findings.is_empty() {
         return;
     }
@@ -36,14 +37,14 @@ pub(super) fn all(page: &mut Page, findings: &[Told], stories: &[Story]) {
         if n > 0 {
             page.blank();
         }
-        full(page, told, told.story.and_then(|story| stories.get(story)));
+        full(page, told, told.story.and_then(|story| stories.get(story)), summary);
     }
     let rest = findings.get(IN_FULL..).unwrap_or_default();
     if !rest.is_empty() {
         page.blank();
         page.line(2, &format!("And {} in one line each:", many(rest.len() as u64, "more finding")));
         for told in rest.iter().take(IN_SHORT) {
-            title(page, &told.finding, &format!(" · {}", many(told.finding.count, "pair")));
+            title(page, &told.finding, summary, &format!(" · {}", many(told.finding.count, "pair")));
         }
         let untold = rest.len().saturating_sub(IN_SHORT);
         if untold > 0 {
@@ -52,9 +53,9 @@ pub(super) fn all(page: &mut Page, findings: &[Told], stories: &[Story]) {
     }
 }
 
-fn full(page: &mut Page, told: &Told, story: Option<&Story>) {
+fn full(page: &mut Page, told: &Told, story: Option<&Story>, summary: &Summary) {
     let finding = &told.finding;
-    title(page, finding, "");
+    title(page, finding, summary, "");
     if let Some(story) = story {
         if finding.count == 0 {
             page.line(5, &format!("Which pairs it was cannot be told; one that may be is pair {}:", story.number));
@@ -72,7 +73,7 @@ fn full(page: &mut Page, told: &Told, story: Option<&Story>) {
         );
     }
     if finding.servers.len() > 1 {
-        page.field(5, "failed", LABEL, &format!("{} servers: {}", finding.servers.len(), addresses(&finding.servers)));
+        page.field(5, "failed", LABEL, &format!("{} servers: {}", finding.servers.len(), names(&finding.servers, summary)));
     }
     if !finding.advice.is_empty() {
         page.field(5, "next", LABEL, &finding.advice);
@@ -80,12 +81,12 @@ fn full(page: &mut Page, told: &Told, story: Option<&Story>) {
     page.field(5, "rule", LABEL, &format!("{}{}", finding.rule, numbers(&finding.pairs)));
 }
 
-fn title(page: &mut Page, finding: &Finding, rest: &str) {
+fn title(page: &mut Page, finding: &Finding, summary: &Summary, rest: &str) {
     let verdict = page.verdict(finding.verdict, 0);
     let failure = finding.failure.map(|failure| format!(" · {failure}")).unwrap_or_default();
-    let server = finding.server.map(|server| format!(" ← {server}")).unwrap_or_default();
+    let server = finding.server.map(|server| format!(" ← {}", summary.called(server))).unwrap_or_default();
     let declared = if finding.declared { " · declared in the answer" } else { "" };
-    let what = format!("{failure} · {}{server}{declared}{rest}", clean(&finding.route));
+    let what = format!("{failure} · {}{}{declared}{rest}", clean(&finding.route), clean(&server));
     let what = page.strong(&crop(&what, WIDTH.saturating_sub(7 + finding.verdict.as_str().len())));
     page.raw(&format!("{:>3}  {verdict}{what}", finding.number));
 }

@@ -100,7 +100,7 @@ impl<W: Write> Text<W> {
             overview::gateways(&mut page, summary);
             overview::verdicts(&mut page, summary);
         }
-        finding::all(&mut page, &self.findings, &self.stories);
+        finding::all(&mut page, &self.findings, &self.stories, summary);
         if !self.shape.only_findings || self.findings.is_empty() {
             overview::conclusion(&mut page, summary, |reason| {
                 self.reasons.get(&reason).map(|sample| (sample.pair, sample.detail.as_deref()))

@@ -2,7 +2,7 @@
 
 use super::page::{Page, clean};
 use super::say::{from_to, many, number};
-use super::story::addresses;
+use super::story::names;
 use crate::base::Count;
 use crate::correlate::Gateway;
 use crate::pipeline::Summary;
@@ -73,23 +73,23 @@ fn losses(page: &mut Page, summary: &Summary) {
 pub(super) fn gateways(page: &mut Page, summary: &Summary) {
     page.heading(if summary.gateways.len() > 1 { "GATEWAYS" } else { "GATEWAY" });
     for gateway in &summary.gateways {
-        one(page, gateway);
+        one(page, gateway, summary);
     }
     if summary.gateways.is_empty() {
         none(page, summary);
     }
 }
 
-fn one(page: &mut Page, gateway: &Gateway) {
+fn one(page: &mut Page, gateway: &Gateway, summary: &Summary) {
     let software = gateway.software.as_ref().map(|software| format!("  {}", clean(software))).unwrap_or_default();
-    let listen = page.strong(&gateway.listen.to_string());
+    let listen = page.strong(&clean(&summary.called(gateway.listen)));
     page.raw(&format!("  {listen}{software}"));
     page.field(4, if gateway.named { "named" } else { "found" }, LABEL, &gateway.how);
     let sides = format!("{} with clients, {} with upstream servers", many(gateway.downstream, "exchange"), number(gateway.upstream));
     page.field(4, "exchanges", LABEL, &sides);
     for (label, list) in [("upstream", &gateway.upstreams), ("unreadable", &gateway.opaque), ("relays", &gateway.relays)] {
         if !list.is_empty() {
-            page.field(4, label, LABEL, &addresses(list));
+            page.field(4, label, LABEL, &names(list, summary));
         }
     }
     if !gateway.opaque.is_empty() {

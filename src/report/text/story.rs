@@ -7,6 +7,7 @@ use crate::base::{Addr, Stamp, Ts};
 use crate::correlate::{Leg, Link};
 use crate::http::End;
 use crate::mcp::{Asked, Outcome};
+use crate::pipeline::Summary;
 use crate::report::record::{frames as frames_of, outcome};
 use crate::verdict::{Judged, Verdict};
 
@@ -161,7 +162,16 @@ fn lacking(judged: &Judged) -> String {
 
 /// `a, b and 3 more`.
 pub(in crate::report) fn addresses(all: &[Addr]) -> String {
-    let shown: Vec<String> = all.iter().take(MOST_VISITS).map(Addr::to_string).collect();
+    list(all, Addr::to_string)
+}
+
+/// The same, with the names that the capture knows.
+pub(in crate::report) fn names(all: &[Addr], summary: &Summary) -> String {
+    list(all, |addr| summary.called(*addr))
+}
+
+fn list(all: &[Addr], shown: impl Fn(&Addr) -> String) -> String {
+    let shown: Vec<String> = all.iter().take(MOST_VISITS).map(shown).collect();
     let more = all.len().saturating_sub(shown.len());
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use gatewitness::capfile::Reader;
+use gatewitness::capfile::{Block, Reader};
 use gatewitness_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -23,7 +23,8 @@ fn blocks(read: impl Read, most: usize) -> Option<Vec<String>> {
     let mut reader = Reader::new(read, 1 << 20).ok()?;
     let mut all = Vec::new();
     while let Some(block) = reader.next() {
-        all.push(format!("{block:?}"));
+        let process = if let Block::Packet(packet) = &block { packet.comments.process() } else { None };
+        all.push(format!("{block:?} {process:?}"));
         assert!(all.len() <= most, "more blocks than bytes");
     }
     Some(all)
