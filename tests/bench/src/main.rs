@@ -111,7 +111,7 @@ impl Onward for Nobody {
     fn read(&mut self, _: Stamp) {}
     fn tick(&mut self, _: Ts, _: Option<Ts>, _: Stamp) {}
     fn secrets(&mut self, _: u16, _: &[u8], _: Stamp) {}
-    fn ending(&mut self) {}
+    fn ending(&mut self, _: Stamp) {}
     fn loss(&mut self, _: Loss) {}
 }
 
