@@ -1,44 +1,7 @@
 //! The value of a field that authenticates comes in; scheme, fingerprint and JWT claims go out, and the value dies.
 
 use super::{Credential, jwt};
-use crate::base::{Fingerprint, Keyer};
-
-/// Credentials read lately, by their marks: the same token comes again and again, and HMAC and JSON cost more than all the rest of a head.
-///
-/// It never holds a raw value. A fixed number of places; a newcomer takes the place of whoever has it.
-pub struct Memo {
-    places: Vec<Option<(Fingerprint, Credential)>>,
-}
-
-impl Memo {
-    /// An empty one; one for all connections of a thread.
-    pub fn new() -> Memo {
-        Memo { places: Vec::new() }
-    }
-
-    /// Reads a credential, or remembers it.
-    pub(super) fn read(&mut self, value: &[u8], keyer: &Keyer) -> Credential {
-        let mark = keyer.mark(value);
-        if self.places.is_empty() {
-            self.places.resize_with(PLACES, || None);
-        }
-        let Some(place) = self.places.get_mut(mark.0 as usize % PLACES) else { return read(value, keyer) };
-        match place {
-            Some((known, credential)) if *known == mark => credential.clone(),
-            _ => {
-                let credential = read(value, keyer);
-                *place = Some((mark, credential.clone()));
-                credential
-            }
-        }
-    }
-}
-
-impl Default for Memo {
-    fn default() -> Memo {
-        Memo::new()
-    }
-}
+use crate::base::Keyer;
 
 /// Whether a request field of this lower-case name carries a credential, beside `Authorization` itself.
 pub(super) fn carries(name: &[u8]) -> bool {
@@ -67,7 +30,7 @@ pub(super) fn carries(name: &[u8]) -> bool {
 }
 
 /// The fingerprint is of the value without its scheme, so that the same token compares under `Authorization: Bearer` and `x-api-key`.
-fn read(value: &[u8], keyer: &Keyer) -> Credential {
+pub(super) fn read(value: &[u8], keyer: &Keyer) -> Credential {
     let (scheme, token) = split_scheme(value);
     let scheme = String::from_utf8_lossy(scheme).to_ascii_lowercase();
     let jwt = if scheme.is_empty() || scheme == "bearer" || scheme == "dpop" { jwt::claims(token, keyer) } else { None };
@@ -83,9 +46,6 @@ fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
     if named { (scheme, token.trim_ascii()) } else { (b"", value) }
 }
 
-/// Credentials remembered.
-const PLACES: usize = 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,14 +53,12 @@ mod tests {
     #[test]
     fn the_scheme_is_no_part_of_the_fingerprint() {
         let keyer = Keyer::new([5; 32]);
-        let mut memo = Memo::new();
         for value in ["Bearer abc", "bearer  abc", "abc", " Token abc "] {
-            assert_eq!(memo.read(value.as_bytes(), &keyer).mark, keyer.fingerprint("token", b"abc"), "{value}");
+            assert_eq!(read(value.as_bytes(), &keyer).mark, keyer.fingerprint("token", b"abc"), "{value}");
         }
-        assert_eq!(memo.read(b"Bearer abc", &keyer).scheme, "bearer");
-        assert_eq!(memo.read(b"abc", &keyer).scheme, "");
-        assert_eq!(memo.read(b"sid=a; b=c", &keyer).scheme, "");
-        assert_eq!(memo.read(b"Bearer abc", &keyer), read(b"Bearer abc", &keyer));
+        assert_eq!(read(b"Bearer abc", &keyer).scheme, "bearer");
+        assert_eq!(read(b"abc", &keyer).scheme, "");
+        assert_eq!(read(b"sid=a; b=c", &keyer).scheme, "");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Raw header fields of HTTP/1.1 and HTTP/2 come in, heads without secrets go out. Framing is none of its business.
 
-use super::credential::{self, Memo};
+use super::credential;
+use super::memo::Memo;
 use super::redact::{self, text};
 use super::target::{self, Target};
 use super::{Head, HeaderMark, RequestHead, ResponseHead, Version, jwt};
@@ -41,11 +42,11 @@ pub(crate) fn request_head_with(
     let parsed = Target::parse(target.unwrap_or_default());
     let path = target::path_mark(parsed.path, keyer);
     let mut head = RequestHead {
-        method: text(method.unwrap_or_default(), 32),
-        path: redact::path(if method == Some(b"CONNECT") { target::without_userinfo(parsed.path) } else { parsed.path }, 1024),
+        method: memo.text(method.unwrap_or_default(), 32),
+        path: memo.path(if method == Some(b"CONNECT") { target::without_userinfo(parsed.path) } else { parsed.path }, 1024),
         path_mark: path,
         query: parsed.query.map(|query| target::query_marks(query, keyer)).unwrap_or_default(),
-        host: parsed.authority.or(authority).map(|host| text(target::without_userinfo(host), 255)),
+        host: parsed.authority.or(authority).map(|host| memo.text(target::without_userinfo(host), 255)),
         credential: None,
         other_credentials: Vec::new(),
         mcp_servers: Vec::new(),
@@ -60,15 +61,15 @@ pub(crate) fn request_head_with(
         let mut buf = [0; LONGEST_NAME];
         let Some((name, value)) = known(field, &mut buf, &mut head.common) else { continue };
         match name {
-            b"host" => first(&mut head.host, || text(target::without_userinfo(value), 255)),
-            b"authorization" => first(&mut head.credential, || memo.read(value, keyer)),
+            b"host" => first(&mut head.host, || memo.text(target::without_userinfo(value), 255)),
+            b"authorization" => first(&mut head.credential, || memo.credential(value, keyer)),
             b"accept" => head.accepts_sse |= contains(value, b"text/event-stream"),
             b"x-mcp-servers" => {
                 let servers = value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|server| !server.is_empty());
-                head.mcp_servers.extend(servers.take(SERVERS).map(|server| text(server, 128)));
+                head.mcp_servers.extend(servers.take(SERVERS).map(|server| memo.text(server, 128)));
                 head.mcp_servers.truncate(SERVERS);
             }
-            b"mcp-method" => first(&mut head.mcp_method, || text(value, 64)),
+            b"mcp-method" => first(&mut head.mcp_method, || memo.text(value, 64)),
             b"mcp-name" => first(&mut head.mcp_name, || text(&sentinel(value), 256)),
             b"last-event-id" => first(&mut head.last_event_id, || keyer.fingerprint("last-event-id", value)),
             b"traceparent" => {
@@ -76,11 +77,11 @@ pub(crate) fn request_head_with(
                     first(&mut head.trace, || keyer.fingerprint("trace", id));
                 }
             }
-            b"user-agent" => first(&mut head.common.user_agent, || text(value, 256)),
-            _ if shared(&mut head.common, name, value, keyer) => {}
+            b"user-agent" => first(&mut head.common.user_agent, || memo.text(value, 256)),
+            _ if shared(&mut head.common, name, value, keyer, memo) => {}
             _ if credential::carries(name) => {
                 if head.other_credentials.len() < CREDENTIALS {
-                    head.other_credentials.push((text(name, 64), memo.read(value, keyer)));
+                    head.other_credentials.push((memo.text(name, 64), memo.credential(value, keyer)));
                 }
             }
             _ => mark(&mut head.common, name, value, keyer),
@@ -90,7 +91,7 @@ pub(crate) fn request_head_with(
 }
 
 /// A response's head.
-pub(crate) fn response_head(version: Version, status: u16, fields: &[Field<'_>], keyer: &Keyer) -> ResponseHead {
+pub(crate) fn response_head(version: Version, status: u16, fields: &[Field<'_>], keyer: &Keyer, memo: &mut Memo) -> ResponseHead {
     let mut head =
         ResponseHead { status, www_authenticate: None, server: None, retry_after: None, location: None, common: common(version, false) };
     for field in fields {
@@ -109,11 +110,11 @@ pub(crate) fn response_head(version: Version, status: u16, fields: &[Field<'_>],
                     none => *none = Some(challenge),
                 }
             }
-            b"server" => first(&mut head.server, || text(value, 128)),
+            b"server" => first(&mut head.server, || memo.text(value, 128)),
             b"retry-after" => first(&mut head.retry_after, || text(value, 64)),
             b"location" => first(&mut head.location, || text(value, 512)),
             b"set-cookie" | b"set-cookie2" | b"authentication-info" | b"proxy-authenticate" => {}
-            _ if shared(&mut head.common, name, value, keyer) => {}
+            _ if shared(&mut head.common, name, value, keyer, memo) => {}
             _ => mark(&mut head.common, name, value, keyer),
         }
     }
@@ -150,15 +151,17 @@ fn known<'a>(field: &Field<'a>, buf: &'a mut [u8; LONGEST_NAME], head: &mut Head
     }
 }
 
-fn shared(head: &mut Head, name: &[u8], value: &[u8], keyer: &Keyer) -> bool {
+fn shared(head: &mut Head, name: &[u8], value: &[u8], keyer: &Keyer, memo: &mut Memo) -> bool {
     match name {
         b"content-type" => first(&mut head.content_type, || {
             let end = memchr::memchr(b';', value).unwrap_or(value.len());
-            text(value.get(..end).unwrap_or_default().trim_ascii(), 128).to_ascii_lowercase()
+            let mut media = memo.text(value.get(..end).unwrap_or_default().trim_ascii(), 128);
+            media.make_ascii_lowercase();
+            media
         }),
         b"content-length" => head.content_length = head.content_length.or_else(|| super::framing::number(value)),
-        b"mcp-session-id" => first(&mut head.session, || keyer.fingerprint("session", value)),
-        b"mcp-protocol-version" => first(&mut head.protocol_version, || text(value, 32)),
+        b"mcp-session-id" => first(&mut head.session, || memo.session(value, keyer)),
+        b"mcp-protocol-version" => first(&mut head.protocol_version, || memo.text(value, 32)),
         _ => return false,
     }
     true
@@ -299,7 +302,7 @@ mod tests {
             field("set-cookie", "sid=abc"),
             field("content-length", "5"),
         ];
-        let head = response_head(Version::Http11, 401, &fields, &keyer);
+        let head = response_head(Version::Http11, 401, &fields, &keyer, &mut Memo::new());
         assert_eq!(head.www_authenticate.as_deref(), Some("Bearer error=\"invalid_token\", Basic realm=\"x\""));
         assert_eq!(head.location.as_deref(), Some("https://a.example/cb?code=~&state=~"));
         assert_eq!(head.common.content_length, Some(5));
@@ -313,7 +316,7 @@ mod tests {
         assert!(request_head(Version::Http2, Some(b"GET"), Some(b"/"), Some(b"h"), &unknown, &keyer).common.partial);
         assert!(request_head(Version::Http2, None, Some(b"/"), Some(b"h"), &[], &keyer).common.partial);
         let value = [Field { name: Some(b"x"), value: None }];
-        assert!(response_head(Version::Http2, 200, &value, &keyer).common.partial);
+        assert!(response_head(Version::Http2, 200, &value, &keyer, &mut Memo::new()).common.partial);
         assert_eq!(request_head(Version::Http2, Some(b"GET"), Some(b"/"), Some(b"h"), &[], &keyer).host.as_deref(), Some("h"));
     }
 }

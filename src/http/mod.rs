@@ -14,6 +14,7 @@ mod http1;
 mod jwt;
 mod lane;
 mod lines;
+mod memo;
 mod message;
 mod pairing;
 mod probe;
@@ -24,8 +25,8 @@ mod target;
 mod tests;
 
 pub use connection::Connection;
-pub use credential::Memo;
 pub use head::{Credential, Head, HeaderMark, Jwt, RequestHead, ResponseHead, Version};
+pub use memo::Memo;
 
 use fields::Field;
 pub use redact::text as safe_text;
@@ -33,7 +34,7 @@ pub use target::{path_mark, query_marks};
 
 use crate::base::{Counts, Gap, Keyer, Limits, Stamp};
 
-/// What a connection borrows while it reads: the run's key, its limits, its counters, and the credentials seen lately.
+/// What a connection borrows while it reads: the run's key, its limits, its counters, and the values of heads seen lately.
 pub struct Context<'a> {
     /// Makes fingerprints.
     pub keyer: &'a Keyer,
@@ -41,7 +42,7 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// Counts what happens.
     pub counts: &'a mut Counts,
-    /// Spares hashing and reading the same credential again; one for all connections.
+    /// Spares reading again what heads say again and again; one for all connections.
     pub memo: &'a mut Memo,
 }
 

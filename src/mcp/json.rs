@@ -136,6 +136,11 @@ impl<'a> Json<'a> {
         self.at
     }
 
+    /// Bytes that are not read yet.
+    pub(super) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
     /// What was read since then.
     pub(super) fn since(&self, place: usize) -> &'a [u8] {
         self.bytes.get(place..self.at).unwrap_or_default()

@@ -271,19 +271,21 @@ impl Params {
                 }
                 _ => {}
             }
-            let raw = json.skip()?;
+            let place = json.place();
+            let value = mark::canonical(json, keyer)?;
+            let raw = json.since(place);
             match &*name {
                 b"uri" => self.uri = json.on(raw).text()?.map(|text| words::redacted(&text.chars(), NAME)),
                 b"protocolVersion" => self.protocol_version = json.on(raw).text()?.map(|text| cut(text, VERSION)),
                 b"clientInfo" => self.client_info = info(&mut json.on(raw))?,
                 b"requestId" => {
                     self.request_id = Some(id(&mut json.on(raw))?);
-                    self.about = Some(Fingerprint(mark::canonical(&mut json.on(raw), keyer)?));
+                    self.about = Some(Fingerprint(value));
                 }
                 _ => {}
             }
             if !mark::is_void(raw) {
-                self.rest.add(keyer, key, mark::canonical(&mut json.on(raw), keyer)?);
+                self.rest.add(keyer, key, value);
             }
             Ok(())
         })?;

@@ -23,8 +23,38 @@ impl Members {
 
     /// The mark; `None` without members.
     pub(super) fn mark(self) -> Option<Fingerprint> {
-        self.any.then(|| Fingerprint(fold(self.sum, OBJECT)))
+        self.any.then(|| Fingerprint(self.value()))
     }
+
+    /// As [`canonical`] gives it for the whole object.
+    pub(super) fn value(self) -> u64 {
+        fold(self.sum, OBJECT)
+    }
+}
+
+/// The same for an array's elements, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elements(u64);
+
+impl Elements {
+    pub(super) fn new() -> Elements {
+        Elements(ARRAY)
+    }
+
+    /// Adds an element; `value` comes from [`canonical`].
+    pub(super) fn add(&mut self, value: u64) {
+        self.0 = fold(self.0 ^ value, ARRAY);
+    }
+
+    /// As [`canonical`] gives it for the whole array.
+    pub(super) fn value(self) -> u64 {
+        self.0
+    }
+}
+
+/// [`canonical`] of a string that was unescaped already.
+pub(super) fn text(chars: &[u8], keyer: &Keyer) -> u64 {
+    keyer.mark(chars).0
 }
 
 /// Reads the next value to its canonical hash.
@@ -33,16 +63,16 @@ pub(super) fn canonical(json: &mut Json<'_>, keyer: &Keyer) -> Read<u64> {
         Value::Null => fold(1, SCALAR),
         Value::Bool(truth) => fold(2 + u64::from(truth), SCALAR),
         Value::Number(digits) => fold(number(digits)?, NUMBER),
-        Value::Text(text) => keyer.mark(&text.bytes()).0,
+        Value::Text(chars) => text(&chars.bytes(), keyer),
         Value::Array => {
-            let mut all = ARRAY;
-            json.elements(|json| canonical(json, keyer).map(|value| all = fold(all ^ value, ARRAY)))?;
-            all
+            let mut all = Elements::new();
+            json.elements(|json| canonical(json, keyer).map(|value| all.add(value)))?;
+            all.value()
         }
         Value::Object => {
             let mut all = Members::default();
             json.members(|key, json| canonical(json, keyer).map(|value| all.add(keyer, key, value)))?;
-            fold(all.sum, OBJECT)
+            all.value()
         }
     })
 }

@@ -30,17 +30,33 @@ impl Fields {
     pub(super) fn read(json: &mut Json<'_>, means: Means<'_>, rest: bool) -> Read<Fields> {
         let mut fields = Fields::default();
         let place = json.place();
-        if rest && json.peek() == Some(b'[') {
+        // What cannot be too large is marked while it is read: texts are unescaped once, for both.
+        let mut sum = (json.left() <= CANONICAL).then(|| Ok(mark::Members::default()));
+        let object = if rest && json.peek() == Some(b'[') {
             fields.bare(json, means)?;
+            false
         } else {
-            json.members(|key, json| fields.member(key, json, means, rest))?;
-        }
+            json.members(|key, json| {
+                let place = json.place();
+                let content = fields.member(key, json, means, rest)?;
+                if !fields.lists.is_empty() {
+                    sum = None;
+                }
+                if let Some(Ok(members)) = &mut sum {
+                    match content.unwrap_or_else(|| mark::canonical(&mut json.on(json.since(place)), means.keyer)) {
+                        Ok(value) => members.add(means.keyer, key, value),
+                        Err(bad) => sum = Some(Err(bad)),
+                    }
+                }
+                Ok(())
+            })?
+        };
         let raw = json.since(place);
-        // Lists are told by their names; where they are relayed, their bytes are. Canonical hashing would cost more than all other reading.
-        fields.digest = if fields.lists.is_empty() && raw.len() <= CANONICAL {
-            mark::canonical(&mut json.on(raw), means.keyer)?
-        } else {
-            means.keyer.mark(raw).0
+        fields.digest = match sum.filter(|_| object) {
+            Some(members) => members?.value(),
+            None if fields.lists.is_empty() && raw.len() <= CANONICAL => mark::canonical(&mut json.on(raw), means.keyer)?,
+            // Lists are told by their names; where they are relayed, their bytes are. Canonical hashing would cost more than all other reading.
+            None => means.keyer.mark(raw).0,
         };
         Ok(fields)
     }
@@ -71,7 +87,8 @@ impl Fields {
         }
     }
 
-    fn member(&mut self, key: Text<'_>, json: &mut Json<'_>, means: Means<'_>, rest: bool) -> Read<()> {
+    /// Reads a member. Gives its canonical mark where it was made on the way.
+    fn member(&mut self, key: Text<'_>, json: &mut Json<'_>, means: Means<'_>, rest: bool) -> Read<Option<Read<u64>>> {
         match &*key.bytes() {
             b"tools" => self.list(ListKind::Tools, json, means)?,
             b"prompts" => self.list(ListKind::Prompts, json, means)?,
@@ -93,7 +110,7 @@ impl Fields {
                     _ => None,
                 }
             }
-            b"content" => self.content(json, means)?,
+            b"content" => return self.content(json, means),
             b"_meta" => self.meta(json, means)?,
             b"serverInfo" => self.server_info = jsonrpc::info(json)?,
             b"protocolVersion" => self.protocol_version = json.text()?.map(|text| jsonrpc::cut(text, jsonrpc::VERSION)),
@@ -115,13 +132,13 @@ impl Fields {
             b"server_outcomes" if rest => self.outcomes(json, means)?,
             _ => drop(json.skip()?),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A REST route's body that is nothing but an array: of entries, or of a call's contents.
     fn bare(&mut self, json: &mut Json<'_>, means: Means<'_>) -> Read<()> {
         let mut ahead = json.clone();
-        self.content(&mut ahead, means)?;
+        let _ = self.content(&mut ahead, means)?;
         if self.texts.is_empty() { self.list(ListKind::Tools, json, means) } else { json.skip().map(drop) }
     }
 
@@ -157,27 +174,49 @@ impl Fields {
         Ok(())
     }
 
-    fn content(&mut self, json: &mut Json<'_>, means: Means<'_>) -> Read<()> {
+    /// Reads the contents of a call's result. Gives their canonical mark, unless they are too large to want one.
+    fn content(&mut self, json: &mut Json<'_>, means: Means<'_>) -> Read<Option<Read<u64>>> {
         (self.texts, self.hides) = (Vec::new(), None);
-        json.elements(|json| {
-            json.members(|key, json| {
+        let keyer = means.keyer;
+        let mut sum = (json.left() <= CANONICAL).then(|| Ok(mark::Elements::new()));
+        let array = json.elements(|json| {
+            let place = json.place();
+            let mut members = Ok(mark::Members::default());
+            let object = json.members(|key, json| {
+                let place = json.place();
+                let mut value = None;
                 if &*key.bytes() != b"text" {
-                    return json.skip().map(drop);
-                }
-                if let Some(text) = json.text()? {
+                    json.skip()?;
+                } else if let Some(text) = json.text()? {
                     let chars = text.bytes();
-                    if self.texts.len() < TEXTS {
-                        self.texts.push(means.keyer.mark(&chars));
+                    if sum.is_some() || self.texts.len() < TEXTS {
+                        let mark = mark::text(&chars, keyer);
+                        value = Some(mark);
+                        if self.texts.len() < TEXTS {
+                            self.texts.push(Fingerprint(mark));
+                        }
                     }
                     if self.hides.is_none() {
                         self.hides = hides::failure(&chars);
                     }
                 }
+                if sum.is_some() {
+                    let value = value.map_or_else(|| mark::canonical(&mut json.on(json.since(place)), keyer), Ok);
+                    members = members.and_then(|mut all: mark::Members| value.map(|value| all.add(keyer, key, value)).map(|()| all));
+                }
                 Ok(())
             })?;
+            if let Some(Ok(elements)) = &mut sum {
+                let value =
+                    if object { members.map(mark::Members::value) } else { mark::canonical(&mut json.on(json.since(place)), keyer) };
+                match value {
+                    Ok(value) => elements.add(value),
+                    Err(bad) => sum = Some(Err(bad)),
+                }
+            }
             Ok(())
         })?;
-        Ok(())
+        Ok(sum.filter(|_| array).map(|elements| elements.map(mark::Elements::value)))
     }
 
     fn meta(&mut self, json: &mut Json<'_>, means: Means<'_>) -> Read<()> {
@@ -288,3 +327,53 @@ const TEXTS: usize = 64;
 const DECLARED: usize = 1_024;
 
 const STATUS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::json::tests::any_json;
+    use super::*;
+    use crate::base::{Keyer, Limits};
+
+    fn digest(text: &[u8]) -> Read<u64> {
+        let (keyer, limits) = (Keyer::new([3; 32]), Limits::default());
+        Fields::read(&mut Json::new(text, 128), Means { keyer: &keyer, limits: &limits }, false).map(|fields| fields.digest)
+    }
+
+    fn canonical(text: &[u8]) -> Read<u64> {
+        mark::canonical(&mut Json::new(text, 128), &Keyer::new([3; 32]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+        #[test]
+        fn one_pass_marks_what_two_would(one in any_json(), two in any_json(), text in ".{0,40}", long in any::<bool>(), shape in 0u8..4) {
+            let text = serde_json::json!({"type": "text", "text": text.repeat(if long { 400 } else { 1 }), "annotations": one});
+            let content = match shape {
+                0 => serde_json::json!([text, one, {"text": two}]),
+                1 => one.clone(),
+                2 => serde_json::json!([]),
+                _ => serde_json::json!([text]),
+            };
+            let whole = serde_json::json!({"content": content, "isError": false, "_meta": two, "x": one}).to_string();
+            let want = if whole.len() <= CANONICAL { canonical(whole.as_bytes()).unwrap() } else { Keyer::new([3; 32]).mark(whole.as_bytes()).0 };
+            prop_assert_eq!(digest(whole.as_bytes()), Ok(want));
+            // With more behind it, the same.
+            let padded = format!("{whole}{}", " ".repeat(CANONICAL));
+            prop_assert_eq!(digest(padded.as_bytes()), Ok(want));
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_inside_is_no_result_unless_it_lists() {
+        for (text, fits) in [
+            (&br#"{"content":[{"text":"a","n":1-2}]}"#[..], false),
+            (br#"{"content":[{"text":"a"}],"x":[1-2]}"#, false),
+            (br#"{"content":[{"text":"a","n":1-2}],"tools":[]}"#, true),
+            (br#"{"tools":[{"name":"a","n":[1-2]}]}"#, true),
+        ] {
+            assert_eq!(digest(text).is_ok(), fits, "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

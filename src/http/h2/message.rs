@@ -1,7 +1,7 @@
 //! The fields of a header block come in, a request's or response's head goes out. Knows the pseudo-header fields of HTTP/2
 //! (RFC 9113, 8.3) and leaves every other field to the room's common reader of heads.
 
-use crate::base::{Gap, Keyer, Stamp};
+use crate::base::{Gap, Stamp};
 use crate::http::{RequestHead, ResponseHead, Version};
 
 use super::hpack::Fields;
@@ -88,8 +88,8 @@ impl<'a> Head<'a> {
     }
 
     /// As a response's. An unknown status is 0, and the head partial.
-    pub(super) fn response(&self, keyer: &Keyer) -> ResponseHead {
-        let mut head = response_head(Version::Http2, self.status.unwrap_or(0), &self.fields, keyer);
+    pub(super) fn response(&self, cx: &mut Cx<'_>) -> ResponseHead {
+        let mut head = response_head(Version::Http2, self.status.unwrap_or(0), &self.fields, cx.keyer, cx.memo);
         head.common.partial |= self.torn.is_some() || self.status.is_none();
         head
     }
@@ -103,8 +103,8 @@ pub(super) fn empty_request(cx: &mut Cx<'_>) -> RequestHead {
 }
 
 /// The head of a response of which nothing was seen but that it was made.
-pub(super) fn empty_response(keyer: &Keyer) -> ResponseHead {
-    let mut head = response_head(Version::Http2, 0, &[], keyer);
+pub(super) fn empty_response(cx: &mut Cx<'_>) -> ResponseHead {
+    let mut head = response_head(Version::Http2, 0, &[], cx.keyer, cx.memo);
     head.common.partial = true;
     head
 }

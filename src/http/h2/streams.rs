@@ -122,7 +122,7 @@ impl Streams {
                     if head.torn.is_some() || status.is_some() || !head.end_stream {
                         (stream.response.lost, stream.response.hole) = (head.torn, None);
                     }
-                    let told = head.response(out.cx.keyer);
+                    let told = head.response(out.cx);
                     // Where there can be no body, its coding is none (RFC 9110, 6.4.1).
                     let bare = head.end_stream || stream.head || matches!(status, Some(204 | 304));
                     let (n, fields) = (stream.n, if bare { &[][..] } else { &head.fields });
@@ -337,7 +337,10 @@ impl Streams {
                 stream.begin_request(empty_request(out.cx), out.at, make, out);
                 self.highest = self.highest.max(id);
             }
-            Part::Response => stream.begin_response(empty_response(out.cx.keyer), out.at, make, out),
+            Part::Response => {
+                let head = empty_response(out.cx);
+                stream.begin_response(head, out.at, make, out);
+            }
         }
     }
 

@@ -80,7 +80,7 @@ impl Lane {
                 Part::Response => {
                     let (n, _) = wire.pairing.answer(first, wire.sink);
                     cx.counts.bump(Count::Responses);
-                    let mut head = response_head(raw.version, raw.status, raw.fields, cx.keyer);
+                    let mut head = response_head(raw.version, raw.status, raw.fields, cx.keyer, cx.memo);
                     head.common.partial = true;
                     wire.sink.response(n, head, first);
                     n
@@ -124,7 +124,8 @@ impl Lane {
                 return (raw.status, framing, method, Some((n, None)));
             }
             wire.cx.counts.bump(Count::Responses);
-            let want = wire.sink.response(n, response_head(raw.version, raw.status, raw.fields, wire.cx.keyer), first);
+            let head = response_head(raw.version, raw.status, raw.fields, wire.cx.keyer, wire.cx.memo);
+            let want = wire.sink.response(n, head, first);
             (raw.status, framing, method, Some((n, Some(Body::new(n, Part::Response, want, raw.fields, wire.cx)))))
         });
         let Some((status, framing, method, message)) = begun else {

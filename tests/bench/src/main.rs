@@ -23,7 +23,7 @@ const STAGES: [&str; 4] = ["source", "front", "middle", "road"];
 fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let only = args.iter().position(|arg| arg == "--stage").map(|at| args.drain(at..at + 2).last().unwrap_or_default());
-    println!("| capture | stage | CPU s | MB/CPU-s | ns/packet | allocations/packet | peak MiB |\n|---|---|---|---|---|---|---|");
+    println!("| capture | stage | CPU s | MB/CPU-s | ns/packet | allocations/packet | peak MiB | packets |\n|---|---|---|---|---|---|---|---|");
     for capture in &args {
         for stage in STAGES.iter().filter(|stage| only.as_deref().is_none_or(|only| only == **stage)) {
             ALLOCATIONS.store(0, Relaxed);
@@ -33,7 +33,7 @@ fn main() {
             let nanos = cpu_nanos().saturating_sub(begun).max(1);
             let size = std::fs::metadata(capture).map_or(0, |file| file.len());
             println!(
-                "| {capture} | {stage} | {:.3} | {:.0} | {:.0} | {:.3} | {:.1} |",
+                "| {capture} | {stage} | {:.3} | {:.0} | {:.0} | {:.3} | {:.1} | {packets} |",
                 nanos as f64 / 1e9,
                 size as f64 * 1e3 / nanos as f64,
                 nanos as f64 / packets.max(1) as f64,
@@ -111,7 +111,7 @@ impl Onward for Nobody {
     fn read(&mut self, _: Stamp) {}
     fn tick(&mut self, _: Ts, _: Option<Ts>, _: Stamp) {}
     fn secrets(&mut self, _: u16, _: &[u8], _: Stamp) {}
-    fn ending(&mut self) {}
+    fn ending(&mut self, _: Stamp) {}
     fn loss(&mut self, _: Loss) {}
 }
 
