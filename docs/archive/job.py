@@ -116,7 +116,7 @@ def arguments():
     add("--part-size", type=float, default=2e9, help="bytes of captures that one part owns [default: 2e9]")
     add("--before", type=float, default=300, help="seconds that a part reads before its own time [default: 300]")
     add("--after", type=float, default=150, help="seconds that it reads after it; more than --stall-after [default: 150]")
-    add("--most", type=float, default=14400, help="seconds that either may grow to where a pair would be cut [default: 14400]")
+    add("--most", type=float, default=3600, help="seconds that either may grow to where a pair would be cut [default: 3600]")
     add("replay", nargs="*", help="after `--`: options for replay, such as --gateway and --keylog")
     return parser.parse_args()
 
