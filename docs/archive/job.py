@@ -61,7 +61,7 @@ SELECT host, other.seam AS seam, count(*) AS judged_twice,
     count_if(NOT kept.cause <=> other.cause) AS differ_in_cause
 FROM (SELECT * FROM pairs) AS kept
 JOIN (SELECT * FROM beyond) AS other USING (host, client, gateway, started)
-WHERE kept.id <=> other.id AND NOT other.unresolved_because <=> 'cut' AND NOT (other.verdict = 'stalled' AND other.ended IS NULL)
+WHERE kept.id <=> other.id AND NOT other.unresolved_because <=> 'cut'
 GROUP BY host, other.seam ORDER BY host, other.seam
 """
 
@@ -220,7 +220,7 @@ def wrapped(options, part, record):
         # Near a cut, what both sides judged is compared. Far from it this side knows too little by design.
         start = nanos(record["downstream"]["start"])
         near = part.begin if part.begin is not None and start < part.begin else part.end
-        if not near - options.before // 2 <= start < near + options.after // 2:
+        if record["downstream"]["end"] is None or not near - options.before // 2 <= start < near + options.after // 2:
             return
         seam = text(near)
     if kind in ("pair", "finding", "capture"):

@@ -7,6 +7,7 @@ FOLDER gets an archive of 5 hosts with FILES each. MASTER is Spark's, such as lo
 """
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -35,6 +36,10 @@ def main(program, folder, master, files, options):
     submit = [sys.executable, ROOT / "docs/archive/job.py", "--archive", archive, "--out", tables, "--fingerprint-key", key, "--gatewitness", program]
     said = run([*submit, *options], PYSPARK_SUBMIT_ARGS=f"--master {master} --conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=2 pyspark-shell").splitlines()[-1]
     print(said, f"(replay alone {middle - began:.1f} s, the job {time.monotonic() - middle:.1f} s)")
+
+    # The job's own check. The side that does not keep a pair saw less of it: of a hundred, a few may differ.
+    twice, differ = (int(re.search(pattern, said)[1]) for pattern in (r"of (\d+) pairs judged on both", r"(\d+) differ,"))
+    assert twice > 100 and 50 * differ <= twice, said
 
     # Pair for pair. Numbers and confidences belong to a run; what a pair holds and what is said of it do not. A cause may hang on what was
     # seen of a credential before the part's margin, and is held apart.
