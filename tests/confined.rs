@@ -18,7 +18,7 @@ use common::space::{Space, is_root, wait};
 use gatewitness::service::confine::{Confinement, Needs};
 
 /// Columns of the table, and the control.
-const MODES: [&str; 5] = ["any", "-i IF", "--config", "--record", "--tls"];
+const MODES: [&str; 6] = ["any", "-i IF", "--config", "--record", "--tls", "--otlp"];
 const CONTROL: &str = "unconfined";
 /// Owns the directory of the recording.
 const OWNER: u32 = 12_345;
@@ -45,6 +45,8 @@ rows! {
     read_the_configuration: "read in the directory of `--config`";
     write_the_recording: "make, rename and remove files in the directory of `--record`";
     connect_out: "connect to another server (TCP)";
+    connect_to_the_receiver: "connect to the receiver of `--otlp`";
+    connect_to_its_port: "connect to the same port of another host";
     listen: "listen for connections";
     make_a_socket: "send a datagram through a socket of its own (UDP)";
     send_a_datagram: "send a datagram through a socket that is open already";
@@ -97,12 +99,15 @@ fn tried(row: &str, mode: &str) -> (bool, String) {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (config, record) = (inside("config", 0), inside("record", OWNER));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let receiver = TcpListener::bind("0.0.0.0:0").unwrap();
+    let receiver = (receiver.local_addr().unwrap().port(), receiver);
     let out = Command::new(env::current_exe().unwrap())
         .args(["--exact", "inside", "--nocapture", "--test-threads", "1"])
         .envs([("GATEWITNESS_PROBE", row), ("GATEWITNESS_MODE", mode)])
         .env("GATEWITNESS_CONFIG", &config)
         .env("GATEWITNESS_RECORD", &record)
         .env("GATEWITNESS_SERVER", listener.local_addr().unwrap().to_string())
+        .env("GATEWITNESS_RECEIVER", format!("127.0.0.1:{}", receiver.0))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -122,6 +127,7 @@ fn inside() {
         "--config" => needs.reads.push(folder("GATEWITNESS_CONFIG")),
         "--record" => needs.writes.push(folder("GATEWITNESS_RECORD")),
         "--tls" => needs.probes = true,
+        "--otlp" => needs.connect = Some(env::var("GATEWITNESS_RECEIVER").unwrap().parse().unwrap()),
         _ => {}
     }
     let before = Before::new(mode == "-i IF" || mode == CONTROL);
@@ -168,6 +174,10 @@ fn attempt(row: &str, mut before: Before, config: &Path, record: &Path) -> Tried
             fs::remove_file(record.join("two"))?;
         }
         "connect to another server (TCP)" => drop(TcpStream::connect(server)?),
+        "connect to the receiver of `--otlp`" => drop(TcpStream::connect(env::var("GATEWITNESS_RECEIVER")?)?),
+        "connect to the same port of another host" => {
+            drop(TcpStream::connect(env::var("GATEWITNESS_RECEIVER")?.replace("127.0.0.1", "127.0.0.2"))?);
+        }
         "listen for connections" => drop(TcpListener::bind("127.0.0.1:0")?),
         "send a datagram through a socket of its own (UDP)" => drop(UdpSocket::bind("127.0.0.1:0")?.send_to(b"secret", "127.0.0.1:9")?),
         "send a datagram through a socket that is open already" => drop(before.datagrams.send_to(b"secret", "127.0.0.1:9")?),

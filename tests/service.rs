@@ -110,6 +110,56 @@ fn the_alerts_of_the_documents_hold() {
 }
 
 #[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let board: Value = serde_json::from_str(&fs::read_to_string("docs/service/dashboard.json").unwrap()).unwrap();
+    let panels = board["panels"].as_array().unwrap();
+    let ids: std::collections::BTreeSet<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert!(
+        ids.len() == panels.len()
+            && panels.iter().all(|panel| panel["gridPos"]["x"].as_u64().unwrap() + panel["gridPos"]["w"].as_u64().unwrap() <= 24)
+    );
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let queries: Vec<String> = targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect();
+    assert!(queries.len() > panels.len(), "{queries:?}");
+    let page = fs::read_to_string("docs/metrics.md").unwrap();
+    // The table's names, with what the histogram is made of.
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let known: Vec<(&str, &str)> = rows.map(|row| row.split_once('{').unwrap_or((row, ""))).collect();
+    let mut asked = std::collections::BTreeSet::new();
+    let words = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect::<Vec<_>>();
+    for query in queries.iter().map(String::as_str).chain(board["templating"]["list"][1]["definition"].as_str()) {
+        let names: Vec<String> =
+            words(query).into_iter().filter(|word| word.starts_with("gatewitness_") || word.starts_with("process_")).collect();
+        assert!(!names.is_empty(), "{query}");
+        let mut labels = vec!["instance", "le"];
+        for name in names {
+            let family = name.strip_suffix("_bucket").unwrap_or(&name);
+            let (_, own) =
+                known.iter().find(|(known, _)| *known == family).unwrap_or_else(|| panic!("docs/metrics.md has no {name}: {query}"));
+            labels.extend(own.trim_end_matches('}').split(", "));
+            asked.insert(family.to_owned());
+        }
+        for by in query.split("by (").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(by.split(", ").all(|label| labels.contains(&label)), "no label of these: {by}, in {query}");
+        }
+    }
+    let left: Vec<&str> = known.iter().map(|(name, _)| *name).filter(|name| !asked.contains(*name)).collect();
+    assert_eq!(left, ["gatewitness_seen_total", "process_open_fds"], "what the dashboard does not show");
+    if !installed("promtool", "the dashboard's queries, parsed by promtool") {
+        return;
+    }
+    // promtool reads queries as rules; Grafana's own variables are filled in as it does.
+    let fill = |query: &str| query.replace("$__range", "6h").replace("$__rate_interval", "1m").replace("$instance", ".*");
+    let rules = queries.iter().enumerate().map(|(n, query)| format!("  - record: dashboard:query{n}\n    expr: '{}'\n", fill(query)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.yml");
+    fs::write(&path, format!("groups:\n- name: dashboard\n  rules:\n{}", rules.collect::<String>())).unwrap();
+    let out = Command::new("promtool").args(["check", "rules"]).arg(&path).output().unwrap();
+    let said = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(out.status.success() && said.contains(&format!("{} rules found", queries.len())), "{said}");
+}
+
+#[test]
 fn metrics_stay_on_loopback_unless_that_is_asked_for() {
     let Some(space) = Space::new("where metrics may be had") else { return };
     let tried = |words: &[&str]| {

@@ -140,6 +140,8 @@ limits! {
     watch_losses: 200 "losses", at "further ones are counted, not listed";
     /// Upstream servers told apart in `/metrics`.
     metrics_servers: 100 "servers", at "further ones are counted together as `other`";
+    /// Requests to an OpenTelemetry receiver that wait to be sent (`--otlp`).
+    otlp_queue: 64 "requests", at "live: the one at hand is dropped and counted; captures: reading waits while the receiver answers";
     /// Memory of captured packets that wait to be judged, live.
     live_queue_bytes: 67_108_864 "bytes", at "the batch at hand is dropped and counted";
     /// Batches of packets and other news that wait to be judged, live.

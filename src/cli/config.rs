@@ -71,6 +71,7 @@ pub(super) struct Config {
     pub(super) tls_container: Vec<String>,
     pub(super) tls_force: bool,
     pub(super) metrics: Option<SocketAddr>,
+    pub(super) otlp: Option<String>,
     pub(super) metrics_remote: bool,
     pub(super) user: Option<String>,
     pub(super) unconfined: bool,

@@ -33,6 +33,8 @@ impl Exchanges {
             explain: None,
             issue: false,
             evidence: None,
+            #[cfg(feature = "live")]
+            otlp: super::otlp::To::default(),
         })
     }
 }

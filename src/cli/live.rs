@@ -16,6 +16,7 @@ use super::key;
 use super::keylogs::Followed;
 use super::known::Known;
 use super::meter::Meter;
+use super::otlp;
 use super::outlet::Outlet;
 use super::plaintext::Plaintext;
 use super::replay::{Judged, Judging};
@@ -51,6 +52,9 @@ pub(super) struct Live {
 
     #[command(flatten)]
     outlet: Outlet,
+
+    #[command(flatten)]
+    otlp: otlp::To,
 
     /// Show findings alone: no pairs, no overview
     #[arg(long, value_name = "WHAT", hide_possible_values = true, help_heading = "Showing", value_parser = clap::value_parser!(Only))]
@@ -97,7 +101,9 @@ impl Live {
         let evidence = self.evidence.or_else(|| config.evidence.clone());
         let (attach, plaintext) = (self.attach.or(&config), self.plaintext.or(&config));
         let read_again = keys.config.iter().chain(if evidence.is_some() { keys.keylog.as_slice() } else { &[] });
+        let otlp = self.otlp.or(&config).find()?;
         let needs = Needs {
+            connect: otlp.address(),
             reopen: attach.names_interfaces(),
             probes: plaintext.is_wanted(),
             log: outlet.is_log(),
@@ -117,8 +123,9 @@ impl Live {
         let gateways = if gateways.is_empty() { known.addresses() } else { gateways };
         let said = [Some(said), tapping.said.take()].into_iter().flatten().collect::<Vec<_>>().join(", and ");
         let meter = Meter::start()?;
+        let export = otlp.start(&limits, false, settle(confinement.as_ref()))?;
         let mut serving = service.start(&limits, keys.config.as_deref(), overruled, confinement.as_ref())?;
-        let mut report = serving.counted(report);
+        let mut report = export.beside(serving.counted(report));
         let seen = Seen::default();
         let watched = Watched { report: &mut *report, rule: &rule, seen: &seen };
         let mut engine = Engine::new(Options { limits: limits.clone(), keyer: keyer.clone(), gateways, stall_after }, watched);
@@ -145,6 +152,7 @@ impl Live {
                 engine.out().report.beat(&Beat { at: now(), received, kernel_drops: kernel, own_drops: own });
             }
             engine.out().report.flush();
+            export.look(tally);
             if looked.elapsed() > Duration::from_millis(500) {
                 looked = Instant::now();
                 tapping.follow(engine.gateways().iter().map(|gateway| (gateway.listen.ip(), gateway.listen.port())));
@@ -164,6 +172,7 @@ impl Live {
         known.tell(&mut summary);
         report.finish(&summary)?;
         drop(report);
+        export.finish(Some(&tally));
         say(&tally);
         if let Some(evidence) = evidence {
             let again = Again {

@@ -23,6 +23,8 @@ mod live;
 mod man;
 mod meter;
 #[cfg(feature = "live")]
+mod otlp;
+#[cfg(feature = "live")]
 mod outlet;
 mod output;
 #[cfg(feature = "live")]

@@ -41,6 +41,10 @@ pub(super) struct Replay {
     /// ladder, SHA-256 sums
     #[arg(long, value_name = "DIR", help_heading = "Showing")]
     evidence: Option<PathBuf>,
+
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    otlp: super::otlp::To,
 }
 
 /// What counts.
@@ -120,6 +124,8 @@ impl Replay {
             issue: self.report_issue || config.report_issue,
             evidence: self.evidence.or_else(|| config.evidence.clone()),
             showing,
+            #[cfg(feature = "live")]
+            otlp: self.otlp.or(&config),
             reading: self.reading.or(&config),
         })
     }

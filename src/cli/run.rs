@@ -28,6 +28,8 @@ pub(super) struct Plan {
     pub(super) issue: bool,
     /// `--evidence`
     pub(super) evidence: Option<PathBuf>,
+    #[cfg(feature = "live")]
+    pub(super) otlp: super::otlp::To,
 }
 
 /// What the engine is told.
@@ -40,7 +42,7 @@ pub(super) struct Settings {
 
 /// Carries it out.
 pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
-    let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain, issue, evidence } = plan;
+    let Plan { reading, showing, rule, gateways, stall_after, only_findings, exchanges, explain, issue, evidence, .. } = plan;
     let settings =
         Settings { limits: Limits::default(), keyer: key::keyer(reading.keys.fingerprint_key.as_deref())?, gateways, stall_after };
     let opened = wiring::open(&reading.captures, &reading.keys.keylog, &settings.limits)?;
@@ -48,7 +50,11 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     let evidence = evidence.map(|folder| Evidence::new(&folder, opened.files(), &settings.limits)).transpose()?.map(RefCell::new);
     let mut spool = evidence.as_ref().and_then(|_| Spool::for_inputs(&reading.captures, &settings.limits));
     let (limits, keyer, stall_after) = (settings.limits.clone(), settings.keyer.clone(), settings.stall_after);
+    #[cfg(feature = "live")]
+    let export = plan.otlp.find()?.start(&limits, true, None)?;
     let report = output::open(&showing, &reading.captures, shape, &output::Manner { rule: &rule, explain, issue })?;
+    #[cfg(feature = "live")]
+    let report = export.beside(report);
     let mut report = Beside { report, eye: Picking { evidence: evidence.as_ref(), spool: None } };
     let mut meter = Meter::start()?;
     let seen = Seen::default();
@@ -64,6 +70,8 @@ pub(super) fn run(plan: Plan) -> anyhow::Result<Exit> {
     summary.captures = reading.captures.iter().map(|path| path.display().to_string()).collect();
     report.finish(&summary)?;
     drop(report);
+    #[cfg(feature = "live")]
+    export.finish(None);
     if let Some(evidence) = evidence {
         let (captures, keylogs) = (&reading.captures, &reading.keys.keylog);
         let again = Again { captures, keylogs, limits: &limits, keyer: &keyer, stall_after, spool };

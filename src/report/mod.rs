@@ -10,6 +10,8 @@ mod junit;
 mod ladder;
 mod markdown;
 mod ndjson;
+#[cfg(feature = "live")]
+mod otlp;
 mod record;
 mod sarif;
 mod sink;
@@ -24,6 +26,8 @@ mod tests;
 
 pub use json::Json;
 pub use ndjson::Ndjson;
+#[cfg(feature = "live")]
+pub use otlp::{Otlp, Parcel};
 pub use text::{Level, Lined, Lines, Live, Log, Text};
 pub(crate) use text::{page, say, words};
 pub use whole::{Form, Whole};

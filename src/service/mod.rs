@@ -4,12 +4,14 @@
 mod budget;
 mod classic;
 pub mod confine;
+mod export;
 mod metrics;
 mod process;
 mod scrape;
 
 pub use budget::{Budget, Strain};
 use classic::classic;
+pub use export::{Exported, Exporter, NoTarget, Target};
 pub use metrics::{Metrics, Registries, State};
 pub use process::{Process, Usage};
 pub use scrape::{NoScrapes, Scrapes};

@@ -10,7 +10,7 @@ use crate::verdict::Judged;
 
 /// Kinds of flagged pairs that were met.
 #[derive(Debug)]
-pub(super) struct Groups {
+pub(in crate::report) struct Groups {
     groups: BTreeMap<Key, Group>,
     /// Pairs of kinds that were not told apart any more, and how many of them were told.
     others: (u64, u64),
@@ -25,12 +25,12 @@ struct Group {
 }
 
 impl Groups {
-    pub(super) fn new() -> Groups {
+    pub(in crate::report) fn new() -> Groups {
         Groups { groups: BTreeMap::new(), others: (0, 0), told: Instant::now() }
     }
 
     /// A flagged pair. Whether it is the first of its kind.
-    pub(super) fn is_new(&mut self, judged: &Judged) -> bool {
+    pub(in crate::report) fn is_new(&mut self, judged: &Judged) -> bool {
         let name = key(judged);
         if let Some(group) = self.groups.get_mut(&name) {
             group.count += 1;
@@ -69,7 +69,7 @@ impl Groups {
 }
 
 /// ` · unauthorized · /mcp ← 10.0.0.2:9001`: what follows the verdict.
-pub(super) fn title(judged: &Judged) -> String {
+pub(in crate::report) fn title(judged: &Judged) -> String {
     let failure = judged.failure.map(|failure| format!(" · {failure}")).unwrap_or_default();
     let server = judged.server.map(|server| format!(" ← {server}")).unwrap_or_default();
     format!("{failure} · {}{server}", clean(judged.pair.down.path()))

@@ -13,6 +13,8 @@ pub(crate) mod say;
 pub(super) mod story;
 pub(crate) mod words;
 
+#[cfg(feature = "live")]
+pub(super) use groups::{Groups, title};
 pub use lines::Lines;
 pub use live::Live;
 pub use log::{Level, Lined, Log};

@@ -1,6 +1,6 @@
 //! seccomp: which system calls a thread may still make. What is not listed fails with EPERM, so that a library that tries more than it
 //! needs goes on. No thread is started after this, no program is run, no memory becomes code, and no socket is made unless interfaces
-//! have to be opened again.
+//! have to be opened again or a receiver is told.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ pub(super) fn filter(needs: &Needs) -> Result<BpfProgram, BackendError> {
     let mut asks = vec![rule(&[(1, Op::Eq, libc::TCGETS as _)])?, rule(&[(1, Op::Eq, libc::TIOCGWINSZ as _)])?];
     // Connected sockets alone: with an address given, a packet could be sent through the sockets that capture.
     let mut sends = vec![rule(&[(4, Op::Eq, 0)])?];
+    // Sockets that may still be made.
+    let mut sockets = Vec::new();
     if needs.reopen {
         // What libpcap asks of interfaces (SIOC*, 0x89..), and the families it asks through. Others fail.
         asks.push(rule(&[(1, Op::MaskedEq(0xff00), 0x8900)])?);
@@ -37,9 +39,17 @@ pub(super) fn filter(needs: &Needs) -> Result<BpfProgram, BackendError> {
             conditions.extend(kind.map(|kind| (1, Op::MaskedEq(0xf), bits(kind))));
             rule(&conditions)
         };
-        rules.insert(libc::SYS_socket, families.into_iter().map(datagrams).collect::<Result<_, _>>()?);
+        sockets = families.into_iter().map(datagrams).collect::<Result<_, _>>()?;
         sends = Vec::new();
         REOPEN.iter().for_each(|call| drop(rules.insert(*call, Vec::new())));
+    }
+    if let Some(server) = needs.connect {
+        let family = if server.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        sockets.push(rule(&[(0, Op::Eq, bits(family)), (1, Op::MaskedEq(0xf), bits(libc::SOCK_STREAM))])?);
+        rules.insert(libc::SYS_connect, Vec::new());
+    }
+    if !sockets.is_empty() {
+        rules.insert(libc::SYS_socket, sockets);
     }
     if needs.log {
         sends = Vec::new();

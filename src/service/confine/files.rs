@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use super::Error;
@@ -14,18 +14,20 @@ use super::Error;
 pub(super) struct Open {
     reads: Vec<PathFd>,
     writes: Vec<PathFd>,
+    /// The one port that may be connected to.
+    port: Option<u16>,
 }
 
 /// Opens them.
-pub(super) fn open(reads: &[PathBuf], writes: &[PathBuf]) -> Result<Open, Error> {
+pub(super) fn open(reads: &[PathBuf], writes: &[PathBuf], port: Option<u16>) -> Result<Open, Error> {
     let all = |folders: &[PathBuf]| -> Result<Vec<PathFd>, Error> {
         folders.iter().map(|folder| PathFd::new(folder).map_err(|error| Error::Folder(folder.clone(), error.to_string()))).collect()
     };
-    Ok(Open { reads: all(reads)?, writes: all(writes)? })
+    Ok(Open { reads: all(reads)?, writes: all(writes)?, port })
 }
 
 impl Open {
-    /// The calling thread opens nothing else any more, and neither listens nor connects. Gives what the kernel made of that.
+    /// The calling thread opens nothing else any more, and neither listens nor connects but to that port. Gives what the kernel made of that.
     pub(super) fn restrict(&self) -> io::Result<String> {
         let restricted = self.rules().map_err(io::Error::other)?;
         let LandlockStatus::Available { effective_abi, .. } = restricted.landlock else {
@@ -53,13 +55,15 @@ impl Open {
             let make = AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::RemoveFile | AccessFs::Truncate;
             Ok::<_, RulesetError>(PathBeneath::new(folder, AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | make))
         };
+        let connect = |port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::ConnectTcp));
+        let rules = rules.add_rules(self.port.into_iter().map(connect))?;
         rules.add_rules(self.reads.iter().map(read))?.add_rules(self.writes.iter().map(write))?.restrict_self()
     }
 }
 
 /// For `doctor`: tries on a thread that ends.
 pub(super) fn prospect() -> String {
-    let tried = std::thread::spawn(|| Open { reads: Vec::new(), writes: Vec::new() }.restrict()).join();
+    let tried = std::thread::spawn(|| Open { reads: Vec::new(), writes: Vec::new(), port: None }.restrict()).join();
     match tried {
         Ok(Ok(told)) => format!("Landlock {told}"),
         Ok(Err(error)) => format!("no Landlock: {error}"),

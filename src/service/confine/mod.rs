@@ -8,6 +8,7 @@ mod user;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,8 @@ pub struct Needs {
     pub reopen: bool,
     /// Probes are set in processes that start later (`--tls`).
     pub probes: bool,
+    /// A server that is connected to, again and again (`--otlp`).
+    pub connect: Option<SocketAddr>,
     /// The system's log is told, which is looked for by its name each time.
     pub log: bool,
     /// Directories in which files are read again.
@@ -72,7 +75,7 @@ impl Confinement {
     /// `gatewitness`, or `nobody`.
     pub fn plan(needs: Needs, user: Option<&str>) -> Result<Arc<Confinement>, Error> {
         let user = user::choose(user, &needs.writes)?;
-        let open = files::open(&needs.reads, &needs.writes)?;
+        let open = files::open(&needs.reads, &needs.writes, needs.connect.map(|server| server.port()))?;
         let filter = calls::filter(&needs).map_err(|error| Error::Filter(error.to_string()))?;
         Ok(Arc::new(Confinement { needs, user, open, filter, left: Mutex::default() }))
     }
@@ -142,6 +145,7 @@ impl Confinement {
         let reasons = [
             (kept.contains(CapabilitySet::NET_RAW), "an interface named with -i may have to be opened again"),
             (self.needs.log, "--log looks for the system's log again: datagrams may be sent"),
+            (self.needs.connect.is_some(), "--otlp connects to its receiver's port"),
             (self.needs.probes && !kept.is_empty(), "--tls sets probes in processes that start later"),
         ];
         reasons.into_iter().filter_map(|(holds, why)| holds.then_some(why)).collect()
