@@ -421,7 +421,8 @@ impl Connection {
         let why = match &self.handshake.server {
             None => Some(DURING),
             Some(server) if server.version == TLS13 => self.volume.unfinished().filter(|_| !hello.early && !self.handshake.finished),
-            Some(_) => Some(DURING).filter(|_| self.halves.iter().any(|half| !half.ciphered)),
+            // Before TLS 1.3 application data come after the handshake, whatever of it was not understood.
+            Some(_) => Some(DURING).filter(|_| self.halves.iter().any(|half| !half.ciphered) && !self.volume.is_used()),
         };
         self.failed = why.map(str::to_owned);
     }

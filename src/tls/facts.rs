@@ -91,6 +91,11 @@ impl Volume {
         }
     }
 
+    /// Whether records of application data were seen at all.
+    pub(super) fn is_used(&self) -> bool {
+        self.records != [0, 0]
+    }
+
     /// Bytes of both sides, and the time of the first answer.
     pub(super) fn total(&self, decrypted: bool) -> ([u64; 2], Option<Ts>) {
         let seen = if decrypted { &self.inside } else { &self.outside };
