@@ -147,7 +147,7 @@ impl Correlator {
                 request.zip(voice).is_some_and(|((request, _), voice)| self.learned.paces.is_open(request.gateway, voice))
             };
             let unknown = || request.is_some_and(|(request, down)| !self.learned.knows(request, down));
-            idle || !plain && (placed().any(open) || placed().any(|placed| hasty(placed)) || unknown())
+            idle || !plain && (placed().any(open) || placed().any(hasty) || unknown())
         };
         keys.into_iter().any(|key| !waited(key) && hangs(key))
     }
