@@ -294,4 +294,25 @@ mod tests {
         let weight = |delay, lag| paces.weight(GATEWAY, 0, lie(delay, lag, 0));
         assert!(weight(0.5, 0.7) - weight(40.0, 30.0) > 6.0);
     }
+
+    #[test]
+    fn siblings_tell_of_each_other_once_it_is_known_how_far_apart_they_begin() {
+        let mut paces = Paces::default();
+        paces.learn(GATEWAY, 0, Ts(0), &[(lie(1.0, 1.0, 0), 0.0)]);
+        assert_eq!(paces.together(GATEWAY, 0, 1e6), 0.0);
+        (0..100).for_each(|n| paces.apart(GATEWAY, 0, 1e5 + f64::from(n) * 1e3));
+        assert!(paces.together(GATEWAY, 0, 1.5e5) > 1.0);
+        assert!(paces.together(GATEWAY, 0, 5e7) < -3.0);
+    }
+
+    #[test]
+    fn what_came_before_its_request_is_not_usual_however_often_it_is_thinkable() {
+        let mut paces = Paces::default();
+        for n in 0..200u32 {
+            let early = (0..3).map(|other| (lie(-1.0 - f64::from(other), f64::from((n * 53 + other * 29) % 991) / 10.0, 0), 0.0));
+            let lies: Vec<(Lie, f64)> = early.chain([(lie(0.3 + f64::from(n % 50) / 100.0, 0.7, 0), 0.0)]).collect();
+            paces.learn(GATEWAY, 0, Ts(0), &lies);
+        }
+        assert!(paces.weight(GATEWAY, 0, lie(0.5, 0.7, 0)) - paces.weight(GATEWAY, 0, lie(-1.0, 0.7, 0)) > 4.0);
+    }
 }

@@ -296,6 +296,19 @@ fn a_client_that_leaves_with_an_encrypted_alert_has_failed() {
 }
 
 #[test]
+fn before_tls_1_3_a_connection_that_carries_data_did_not_fail_in_its_handshake() {
+    let hello = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    let mut packets = vec![
+        (UP, client_hello(false)),
+        (DOWN, [&[HANDSHAKE, 3, 3, 0, length + 4, 2, 0, 0, length][..], &hello, b"\x14\x03\x03\x00\x01\x01"].concat()),
+    ];
+    assert_eq!(run(&packets, &no_keys(true)).facts().failed.as_deref(), Some("closed during the handshake"));
+    packets.push((UP, [&[DATA, 3, 3, 0, 32][..], &[9; 32]].concat()));
+    assert_eq!(run(&packets, &no_keys(true)).facts().failed, None);
+}
+
+#[test]
 fn lengths_and_types_beyond_the_rules_are_passed_over() {
     for junk in [
         &b"\x17\x03\x03\xff\xff"[..],
