@@ -65,7 +65,7 @@ impl Pace {
         let delay = Mark { word: "delay", weight: -0.3 * convex(lie.delay.max(0.0) / self.delay) };
         let order = match lie.lag {
             Some(lag) if lag >= 0.0 => Mark { word: "order", weight: -convex(lag / self.lag) },
-            Some(_) if !lie.left => Mark { word: "ends-after", weight: -9.0 },
+            Some(_) if !lie.left => Mark { word: "ends-after", weight: -LATE },
             _ => Mark { word: "order", weight: 0.0 },
         };
         [delay, order]
@@ -231,6 +231,8 @@ const DELAY: f64 = 50e6;
 const LAG: f64 = 20e6;
 /// Most that time can weigh: less than a credential of one's own.
 const MOST: f64 = 8.0;
+/// Weight against a visit that goes on when its request has been answered: more than a learned credential and common names weigh for it.
+const LATE: f64 = 14.0;
 /// Upper end of the first half octave, nanoseconds; the last ends beyond an hour.
 const FIRST: f64 = 16e3;
 /// Over how much time is spread what is negative, nanoseconds.

@@ -133,7 +133,7 @@ impl Bench {
     /// The whole story, heard by the MCP room; what it saw, in words.
     pub fn observe(mut self, steps: &[Step<'_>], mut cut: impl FnMut(usize) -> usize) -> Vec<String> {
         let (a, b) = (self.conn.a, self.conn.b);
-        let peers = Peers { client: a, server: b, client_aliases: vec![], server_aliases: vec![], processes: vec![], via: Default::default() };
+        let peers = Peers { client: a, server: b, client_aliases: vec![], server_aliases: vec![], processes: vec![], opened: None, via: Default::default() };
         let mut observer = Observer::new(self.conn.id, peers);
         let (keyer, limits, mut counts, mut seen) = (self.keyer.clone(), self.limits.clone(), Counts::default(), Vec::new());
         self.walk(steps, &mut cut, &mut observer.listen(&keyer, &limits, &mut counts, &mut seen));
