@@ -336,6 +336,7 @@ impl Correlator {
 fn shares_of(rows: &[Row], given: &[Option<usize>], again: &BTreeSet<usize>, empty: &[f64]) -> Vec<Vec<f64>> {
     let once: Vec<Row> = rows.iter().enumerate().map(|(n, row)| if again.contains(&n) { Row::new() } else { row.clone() }).collect();
     let mut shares = marginals(&once, ALONE, empty);
+    swaps(&once, given, empty, &mut shares);
     for row in again {
         let Some(weights) = rows.get(*row) else { continue };
         let best = weights.iter().map(|(_, weight)| *weight).fold(f64::NEG_INFINITY, f64::max);
@@ -348,6 +349,31 @@ fn shares_of(rows: &[Row], given: &[Option<usize>], again: &BTreeSet<usize>, emp
         }
     }
     shares
+}
+
+/// Belief is too sure of two that could as well be the other way round (the Bethe approximation of two by two is the better of both): no
+/// link is surer than what each single exchange leaves of it.
+fn swaps(rows: &[Row], given: &[Option<usize>], empty: &[f64], shares: &mut [Vec<f64>]) {
+    let weight = |row: usize, column: usize| rows.get(row)?.iter().find(|(own, _)| *own == column).map(|(_, weight)| *weight);
+    let nobody = |column: usize| empty.get(column).copied().unwrap_or(0.0);
+    let holders: HashMap<usize, usize> = given.iter().enumerate().filter_map(|(row, column)| Some(((*column)?, row))).collect();
+    for (at, (row, shares)) in rows.iter().zip(shares).enumerate() {
+        let Some(own) = given.get(at).copied().flatten() else { continue };
+        let Some(have) = weight(at, own) else { continue };
+        let loss = |column: usize, other: f64| match holders.get(&column) {
+            None => have + nobody(column) - other - nobody(own),
+            Some(holder) => {
+                let alone = ALONE + nobody(own);
+                have + weight(*holder, column).unwrap_or(ALONE) - other - weight(*holder, own).map_or(alone, |weight| weight.max(alone))
+            }
+        };
+        let odds = |(column, other): &(usize, f64)| if *column == own { 1.0 } else { (-loss(*column, *other)).exp().min(MOST) };
+        let all: f64 = row.iter().map(odds).sum::<f64>() + (ALONE + nobody(own) - have).exp().min(MOST);
+        for (edge, share) in row.iter().zip(shares) {
+            let single = odds(edge) / all;
+            *share = if edge.0 == own { share.min(single) } else { share.max(single) };
+        }
+    }
 }
 
 /// The sum of weights of an assignment.
@@ -397,6 +423,8 @@ pub(crate) fn is_background(leg: &Leg, element: usize) -> bool {
 
 /// Times that each kind is given again in the light of the others.
 const TURNS: usize = 2;
+/// Odds of an exchange that are counted at most.
+const MOST: f64 = 100.0;
 /// Weight of having no parent: the gateway's own errand.
 const ALONE: f64 = -4.0;
 /// Weight of a second visit of the same kind for one request.
