@@ -29,6 +29,8 @@ pub(super) struct Visit {
     pub op: Option<ExId>,
     /// Its session, once the server has named one.
     pub session: Option<Fingerprint>,
+    /// Whose it is, by its first exchange.
+    pub credential: Option<Fingerprint>,
     /// The server refused before it came to an operation: nothing more belongs to it but its end.
     pub refused: bool,
     /// The visit before this one in the same session.
@@ -130,6 +132,7 @@ impl Visits {
             turned: conduit.start.ts,
             op: None,
             session: None,
+            credential: None,
             refused: false,
             before: None,
             voice: CONDUIT,
@@ -192,8 +195,9 @@ impl Visits {
         let own = leg.request.as_ref().and_then(|request| request.head.common.session);
         let waiting = |id: &VisitId| {
             self.open.get(id).is_some_and(|visit| {
-                // What names another session belongs to that one, though its beginning was not seen.
-                let apart = visit.session.is_some() && own.is_some() && visit.session != own;
+                // What names another session belongs to that one, though its beginning was not seen; and so does what names one where
+                // the server has given none yet (MCP 2025-06-18, Session Management: it comes with the answer to `initialize`).
+                let apart = own.is_some() && visit.session != own || differ(visit.credential, leg.credential());
                 visit.op.is_none() && visit.server == leg.peers.server && !visit.errand && !visit.refused && !apart
             })
         };
@@ -216,6 +220,7 @@ impl Visits {
             turned: turned(leg),
             op: None,
             session: None,
+            credential: leg.credential(),
             refused: false,
             before,
             voice: voice(leg),
@@ -252,6 +257,10 @@ fn operates(ask: &Ask) -> bool {
 fn turned(leg: &Leg) -> Ts {
     let (start, opened) = (leg.start().ts, leg.peers.opened.filter(|_| leg.id.n == 0));
     opened.filter(|opened| (0..HANDSHAKE).contains(&start.since(*opened))).unwrap_or(start)
+}
+
+fn differ(one: Option<Fingerprint>, other: Option<Fingerprint>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 fn begins_visit(leg: &Leg) -> bool {
