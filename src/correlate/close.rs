@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::evidence::legs_of;
+use super::request::names_to;
 use super::requests::Key;
 use super::solve::Placed;
 use super::visit::{Visit, VisitId, is_operation};
@@ -29,7 +30,8 @@ impl Correlator {
         others.extend(self.remembered(&key, &links));
         let lossy = self.lost_meanwhile(&down).next().is_some();
         if self.lost_meanwhile(&down).any(|server| server.is_none_or(|server| !self.roles.role(server).upstream)) {
-            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed)).collect();
+            let listed = names_to(&down, request.element).is_some_and(|names| names.len() > 0);
+            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed, listed)).collect();
             // Any of them may be another's, and so may all: then none of the others' outcomes stands in for one that is taken away.
             if let (Some(first), true) = (strays.first(), strays.len() > 1) {
                 others.push(Other { instead: strays.iter().flat_map(|stray| stray.instead.clone()).collect(), ..first.clone() });
@@ -103,9 +105,11 @@ impl Correlator {
     }
 
     /// Where packets of clients were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
-    fn strays(&self, placed: &Placed) -> Option<Other> {
+    /// A list that has names, though not this visit's, may be whole without it: then its client's credential alone does not tie it.
+    fn strays(&self, placed: &Placed, listed: bool) -> Option<Other> {
         let learned = |mark: &Mark| mark.word == "token-exchanged" && mark.weight >= LEARNED;
-        let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word) || learned(mark);
+        let gone = listed && placed.marks.iter().any(|mark| mark.word == "names-differ");
+        let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word) && !(gone && mark.word == "token") || learned(mark);
         let proved = |mark: &Mark| mark.weight > 0.0 && mark.word == PROOF;
         let doubted = |mark: &Mark| mark.weight < -1.0 && !mark.is_time();
         let marks = || placed.marks.iter();
