@@ -30,7 +30,7 @@ impl Correlator {
         others.extend(self.remembered(&key, &links));
         let lossy = self.lost_meanwhile(&down).next().is_some();
         if self.lost_meanwhile(&down).any(|server| server.is_none_or(|server| !self.roles.role(server).upstream)) {
-            let listed = names_to(&down, request.element).is_some_and(|names| names.len() > 0);
+            let listed = names_to(&down, request.element).is_some_and(|names| !names.is_empty());
             let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed, listed)).collect();
             // Any of them may be another's, and so may all: then none of the others' outcomes stands in for one that is taken away.
             if let (Some(first), true) = (strays.first(), strays.len() > 1) {
