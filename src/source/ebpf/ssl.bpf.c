@@ -105,7 +105,6 @@ struct {
 
 static const struct conn NO_CONN = {};
 static const struct call NO_CALL = {};
-static const struct decided NO_DECISION = {};
 
 static __noinline void count(u32 what, u64 n)
 {
@@ -165,15 +164,11 @@ static __noinline int chosen(void)
 	// A process that was replaced by another program has new memory.
 	u64 mm = (u64)BPF_CORE_READ(task, mm), start = BPF_CORE_READ(task, group_leader, start_boottime);
 	if (!known || known->epoch != *now || known->mm != mm || known->start != start) {
-		if (!known)
-			bpf_map_update_elem(&decisions, &pid, &NO_DECISION, BPF_ANY);
-		known = bpf_map_lookup_elem(&decisions, &pid);
-		if (!known)
-			return 0;
-		known->epoch = *now;
-		known->mm = mm;
-		known->start = start;
-		known->yes = decide(task);
+		// Put there whole: another thread must not read who it is for before what was decided.
+		struct decided fresh = { start, mm, *now, decide(task) };
+		bpf_map_update_elem(&decisions, &pid, &fresh, BPF_ANY);
+		count(fresh.yes ? CALLS : STRANGERS, 1);
+		return fresh.yes;
 	}
 	count(known->yes ? CALLS : STRANGERS, 1);
 	return known->yes;
