@@ -84,16 +84,14 @@ impl Hop {
 
 /// Whether the opener of a connection has the very address that listens at `server`.
 pub(super) fn is_at(server: Addr, aliases: &[Addr], peers: &Peers) -> bool {
-    let mut clients = std::iter::once(&peers.client).chain(&peers.client_aliases);
-    clients.any(|client| std::iter::once(&server).chain(aliases).any(|at| at.ip() == client.ip()))
+    peers.clients().any(|client| std::iter::once(&server).chain(aliases).any(|at| at.ip() == client.ip()))
 }
 
 /// Whether the opener of a connection may live on the host that listens at `server`.
 pub(super) fn same_host(server: Addr, aliases: &[Addr], peers: &Peers) -> bool {
-    let clients = || std::iter::once(&peers.client).chain(&peers.client_aliases);
     std::iter::once(&server).chain(aliases).any(|at| {
         let ip = at.ip();
-        clients().any(|client| client.ip() == ip || client.ip().is_loopback() && ip.is_loopback())
+        peers.clients().any(|client| client.ip() == ip || client.ip().is_loopback() && ip.is_loopback())
     })
 }
 

@@ -13,6 +13,8 @@ pub struct Leg {
     pub id: ExId,
     /// Its connection's ends.
     pub peers: Peers,
+    /// The same request as it came to a relay on this side, whose addresses are among the aliases: as it was seen until now.
+    pub outer: Option<Arc<Leg>>,
     /// The request, where it was seen.
     pub request: Option<Request>,
     /// What it asks.
@@ -33,7 +35,7 @@ impl Leg {
     /// From the request's side.
     pub fn new(exchange: Exchange) -> Leg {
         let Exchange { id, peers, request, asked } = exchange;
-        Leg { id, peers, request, asked, response: None, answers: Vec::new(), names: Vec::new(), done: None, missed: None }
+        Leg { id, peers, outer: None, request, asked, response: None, answers: Vec::new(), names: Vec::new(), done: None, missed: None }
     }
 
     /// A message of its answer was read.

@@ -353,9 +353,11 @@ impl Correlator {
         });
         // The latest that fits: a pooled connection serves many clients one after the other.
         let Some(outer) = outer.map(|outer| (outer.start(), outer.id)).min() else { return };
-        let Some(peers) = self.legs.get(&outer.1).map(|outer| outer.peers.clone()) else { return };
-        self.inner.insert(outer.1, id);
+        let Some(outer) = self.legs.get(&outer.1).cloned() else { return };
+        self.inner.insert(outer.id, id);
         if let Some(leg) = self.legs.get_mut(&id) {
+            let peers = outer.peers.clone();
+            leg.outer = Some(Arc::new(outer));
             leg.peers.client_aliases.push(peers.client);
             leg.peers.client_aliases.extend(peers.client_aliases);
             leg.peers.server_aliases.push(peers.server);
@@ -422,9 +424,13 @@ impl Correlator {
                 self.due.insert(*key);
             }
         }
-        if self.outer.remove(&id) || self.inner.contains_key(&id) {
-            self.inner.remove(&id);
-            self.legs.remove(&id);
+        let inner = self.inner.remove(&id);
+        if self.outer.remove(&id) || inner.is_some() {
+            let outer = self.legs.remove(&id);
+            let inner = inner.and_then(|inner| self.legs.get_mut(&inner));
+            if let Some(known) = inner.and_then(|inner| inner.outer.as_mut()).filter(|known| known.id == id) {
+                *known = outer.map_or_else(|| Arc::clone(known), Arc::new);
+            }
         }
         keys
     }

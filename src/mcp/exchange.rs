@@ -47,6 +47,11 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// Every address of the client's socket.
+    pub fn clients(&self) -> impl Iterator<Item = Addr> + '_ {
+        std::iter::once(self.client).chain(self.client_aliases.iter().copied())
+    }
+
     /// Every address of the server's socket.
     pub fn servers(&self) -> impl Iterator<Item = Addr> + '_ {
         std::iter::once(self.server).chain(self.server_aliases.iter().copied())

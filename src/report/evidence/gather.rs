@@ -60,8 +60,7 @@ impl Gather {
             let mut parts: Vec<Part> = Vec::new();
             one.traces.iter().chain(&one.context).flat_map(|trace| trace.parts.clone()).for_each(|part| add(&mut parts, part));
             for (n, part) in parts.iter().enumerate() {
-                let clients = || std::iter::once(part.peers.client).chain(part.peers.client_aliases.iter().copied());
-                for client in clients() {
+                for client in part.peers.clients() {
                     for server in part.peers.servers() {
                         ends.entry((client, server)).or_default().push((bundle, n, true));
                         ends.entry((server, client)).or_default().push((bundle, n, false));

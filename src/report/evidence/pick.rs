@@ -177,7 +177,7 @@ impl Picker {
 
 impl Stretch {
     fn new(part: &Part) -> Stretch {
-        let clients: Vec<Addr> = std::iter::once(part.peers.client).chain(part.peers.client_aliases.iter().copied()).collect();
+        let clients: Vec<Addr> = part.peers.clients().collect();
         let ends = part.peers.servers().flat_map(|server| clients.iter().map(move |client| (*client, server)).collect::<Vec<_>>());
         Stretch { ends: ends.collect(), from: part.from, until: part.until }
     }
@@ -285,8 +285,14 @@ fn exchange(parts: &mut Vec<Part>, leg: &Leg, label: String) {
     // What is read from its beginning needs its beginning.
     let whole = leg.id.n == 0 || how != How::Plain;
     let from = if whole { leg.id.conn.0 } else { leg.start().ord };
-    let part = Part { conn: leg.id.conn, exchanges: vec![leg.id.n], peers: leg.peers.clone(), from, until: leg.last().ord, how, label };
-    add(parts, part);
+    let mut peers = leg.peers.clone();
+    if let Some(outer) = &leg.outer {
+        let theirs: Vec<Addr> = outer.peers.clients().chain(outer.peers.servers()).collect();
+        peers.client_aliases.retain(|alias| !theirs.contains(alias));
+        peers.server_aliases.retain(|alias| !theirs.contains(alias));
+        exchange(parts, outer, format!("{label}, as it came to a relay"));
+    }
+    add(parts, Part { conn: leg.id.conn, exchanges: vec![leg.id.n], peers, from, until: leg.last().ord, how, label });
 }
 
 pub(super) fn add(parts: &mut Vec<Part>, part: Part) {
