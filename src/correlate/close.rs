@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::evidence::legs_of;
-use super::request::names_to;
+use super::request::{Request, names_to};
 use super::requests::Key;
-use super::solve::Placed;
+use super::solve::{Placed, asks_on};
 use super::visit::{Visit, VisitId, is_operation};
 use super::{Correlator, Leg, Link, Mark, Other, Pair, Rival, lists};
 use crate::base::{Addr, ExId, Stamp, Ts};
@@ -31,7 +31,8 @@ impl Correlator {
         let lossy = self.lost_meanwhile(&down).next().is_some();
         if self.lost_meanwhile(&down).any(|server| server.is_none_or(|server| !self.roles.role(server).upstream)) {
             let listed = names_to(&down, request.element).is_some_and(|names| !names.is_empty());
-            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed, listed)).collect();
+            let share = self.stray_share(&key, &down, &request);
+            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed, listed, share)).collect();
             // Any of them may be another's, and so may all: then none of the others' outcomes stands in for one that is taken away.
             if let (Some(first), true) = (strays.first(), strays.len() > 1) {
                 others.push(Other { instead: strays.iter().flat_map(|stray| stray.instead.clone()).collect(), ..first.clone() });
@@ -82,6 +83,9 @@ impl Correlator {
             self.legs.remove(&request.id);
         }
         let element = request.element;
+        if asks_on(&down, element) {
+            self.learned.closed(request.gateway, up.is_empty());
+        }
         Some(Pair { down, element, gateway: request.gateway, up, authorization, conduits, rival, others, lossy, at_end: self.last })
     }
 
@@ -106,7 +110,7 @@ impl Correlator {
 
     /// Where packets of clients were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
     /// A list that has names, though not this visit's, may be whole without it: then its client's credential alone does not tie it.
-    fn strays(&self, placed: &Placed, listed: bool) -> Option<Other> {
+    fn strays(&self, placed: &Placed, listed: bool, share: f64) -> Option<Other> {
         let learned = |mark: &Mark| mark.word == "token-exchanged" && mark.weight >= LEARNED;
         let gone = listed && placed.marks.iter().any(|mark| mark.word == "names-differ");
         let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word) && !(gone && mark.word == "token") || learned(mark);
@@ -115,7 +119,24 @@ impl Correlator {
         let marks = || placed.marks.iter();
         let stray = !marks().any(tied) || marks().any(doubted) && !marks().any(proved);
         let visit = self.visits.open.get(&placed.visit).filter(|_| stray)?;
-        Some(Other { share: STRAY, visit: visit.id.0, legs: Vec::new(), conduit: None, instead: visit.legs.clone() })
+        Some(Other { share, visit: visit.id.0, legs: Vec::new(), conduit: None, instead: visit.legs.clone() })
+    }
+
+    /// How likely it is that a visit without a tie is that of a request nobody saw. Then this request caused nothing, which gateways
+    /// seldom do, or nothing of what it caused was seen: its own packets were lost as well.
+    fn stray_share(&self, key: &Key, down: &Leg, request: &Request) -> f64 {
+        let (from, until) = span(down);
+        let unseen = || self.lost.range(..=(until, ExId::LAST)).filter(move |(_, (last, _))| *last >= from);
+        let before = unseen().any(|((start, _), _)| *start == Ts(i64::MIN));
+        if before || !asks_on(down, key.2) {
+            return STRAY;
+        }
+        let requests = unseen().filter(|(_, (_, server))| server.is_none_or(|server| !self.roles.role(server).upstream)).count() as f64;
+        let holes = unseen().count() as f64;
+        let seen = self.requests.keys().take_while(|key| key.0.ts <= until).count()
+            + self.starts.range((from, VisitId(0))..=(until, VisitId(u64::MAX))).count();
+        let lost = holes / (holes + seen as f64);
+        (requests * (lost * lost + self.learned.idleness(request.gateway))).min(STRAY)
     }
 
     /// What goes to one request and may have been another's: the other's pair has to be judged with that in mind.
@@ -227,7 +248,7 @@ const TIES: [&str; 5] = ["names", "content", "arguments", "trace", "token"];
 const LEARNED: f64 = 2.0;
 /// That of them which nothing speaks against: the very answer went back.
 const PROOF: &str = "content";
-/// How likely it is that a visit without them is another's where packets were lost: enough to be in doubt.
+/// How likely it is at most that a visit without them is another's where packets were lost: enough to be in doubt.
 const STRAY: f64 = 0.5;
 /// Links likelier than this tell how a request's visits lie to each other.
 const LIKELY: f64 = 0.5;

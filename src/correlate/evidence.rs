@@ -21,6 +21,8 @@ pub(super) struct Learned {
     routes: HashMap<(Addr, Fingerprint), Route, Hasher>,
     /// What gateways call their servers, with how often it was seen.
     aliases: HashMap<String, BTreeMap<Addr, u32>, Hasher>,
+    /// Requests that a gateway has to ask somebody for, and those of them that caused nothing.
+    idle: BTreeMap<Addr, (f64, f64)>,
     /// Names that a server's lists had.
     names: BTreeMap<Addr, HashSet<u64, Hasher>>,
     /// Credentials that a server was sent.
@@ -83,6 +85,19 @@ impl Learned {
         for server in servers {
             *route.servers.entry(*server).or_default() += 1.0;
         }
+    }
+
+    /// A request that a gateway has to ask somebody for was paired.
+    pub(super) fn closed(&mut self, gateway: Addr, idle: bool) {
+        let (all, nothing) = self.idle.entry(gateway).or_default();
+        *all += 1.0;
+        *nothing += if idle { 1.0 } else { 0.0 };
+    }
+
+    /// How likely such a request is to cause nothing: the gateway answers from memory, or by itself.
+    pub(super) fn idleness(&self, gateway: Addr) -> f64 {
+        let (all, nothing) = self.idle.get(&gateway).copied().unwrap_or_default();
+        (nothing + PRIOR) / (all + 1.0)
     }
 
     /// The names that a client got show what the gateway calls the server that gave them.

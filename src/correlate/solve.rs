@@ -405,7 +405,7 @@ fn weigh(edges: &mut [Edge], pace: Pace, requests: &[Key]) -> Row {
 }
 
 /// Whether a gateway has to ask somebody to answer this: not so where a session begins, which many begin by themselves.
-fn asks_on(leg: &Leg, element: usize) -> bool {
+pub(super) fn asks_on(leg: &Leg, element: usize) -> bool {
     let begins = ask_of(leg, element).is_some_and(|ask| matches!(ask.method.as_deref(), Some("initialize" | "server/discover")));
     !begins && !is_background(leg, element)
 }

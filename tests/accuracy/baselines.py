@@ -201,8 +201,8 @@ def assign(found, servers, groups, ends, cost):
 
 
 def bucket(gap):
-    """A gap's class: its sign and a third of a doubling."""
-    return int(3 * math.log2(max(gap, 1e-5) / 1e-5)) if gap >= 0 else -1
+    """A gap's class: its sign and a third of a doubling. An exchange whose end was not seen has no end: the gap is the longest."""
+    return int(3 * math.log2(min(max(gap, 1e-5), 3600) / 1e-5)) if gap >= 0 else -1
 
 
 def weigher(counts):
