@@ -32,7 +32,7 @@ impl Correlator {
         if self.lost_meanwhile(&down).any(|server| server.is_none_or(|server| !self.roles.role(server).upstream)) {
             let listed = names_to(&down, request.element).is_some_and(|names| !names.is_empty());
             let share = self.stray_share(&key, &down, &request);
-            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed, listed, share)).collect();
+            let strays: Vec<Other> = links.iter().filter_map(|placed| self.strays(placed, listed, &down, share)).collect();
             // Any of them may be another's, and so may all: then none of the others' outcomes stands in for one that is taken away.
             if let (Some(first), true) = (strays.first(), strays.len() > 1) {
                 others.push(Other { instead: strays.iter().flat_map(|stray| stray.instead.clone()).collect(), ..first.clone() });
@@ -110,7 +110,7 @@ impl Correlator {
 
     /// Where packets of clients were lost, a visit that nothing in it ties to its request may be that of a request nobody saw.
     /// A list that has names, though not this visit's, may be whole without it: then its client's credential alone does not tie it.
-    fn strays(&self, placed: &Placed, listed: bool, share: f64) -> Option<Other> {
+    fn strays(&self, placed: &Placed, listed: bool, down: &Leg, share: f64) -> Option<Other> {
         let learned = |mark: &Mark| mark.word == "token-exchanged" && mark.weight >= LEARNED;
         let gone = listed && placed.marks.iter().any(|mark| mark.word == "names-differ");
         let tied = |mark: &Mark| mark.weight > 0.0 && TIES.contains(&mark.word) && !(gone && mark.word == "token") || learned(mark);
@@ -119,7 +119,13 @@ impl Correlator {
         let marks = || placed.marks.iter();
         let stray = !marks().any(tied) || marks().any(doubted) && !marks().any(proved);
         let visit = self.visits.open.get(&placed.visit).filter(|_| stray)?;
-        Some(Other { share, visit: visit.id.0, legs: Vec::new(), conduit: None, instead: visit.legs.clone() })
+        Some(Other {
+            share: share * self.room(visit, down),
+            visit: visit.id.0,
+            legs: Vec::new(),
+            conduit: None,
+            instead: visit.legs.clone(),
+        })
     }
 
     /// How likely it is that a visit without a tie is that of a request nobody saw. Then this request caused nothing, which gateways
@@ -137,6 +143,19 @@ impl Correlator {
             + self.starts.range((from, VisitId(0))..=(until, VisitId(u64::MAX))).count();
         let lost = holes / (holes + seen as f64);
         (requests * (lost * lost + self.learned.idleness(request.gateway))).min(STRAY)
+    }
+
+    /// In how much of a request's time the visit could have begun without outliving it: a stranger's seldom fits to a hair.
+    fn room(&self, visit: &Visit, down: &Leg) -> f64 {
+        let (from, until) = span(down);
+        let end = visit.op.and_then(|op| self.legs.get(&op)).or_else(|| legs_of(visit, &self.legs).pop()).map(Leg::last);
+        match (end, until) {
+            (Some(end), until) if until != Ts::MAX && until > from => {
+                let whole = until.since(from) as f64;
+                ((whole - end.ts.since(visit.start.ts) as f64) / whole).clamp(0.0, 1.0)
+            }
+            _ => 1.0,
+        }
     }
 
     /// What goes to one request and may have been another's: the other's pair has to be judged with that in mind.
