@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Correlator;
+use super::Pair;
 use super::edges::best;
 use super::request::Request;
 use super::requests::Key;
+use super::sweep::LINGER;
 use super::visit::VisitId;
-use super::{LINGER, Pair};
 use crate::base::Ts;
 
 /// Requests and visits that have to be decided together.

@@ -7,8 +7,9 @@ use super::evidence::{all_credentials, caller, legs_of};
 use super::pace::Lie;
 use super::request::Request;
 use super::requests::{Key, arguments};
+use super::sweep::LINGER;
 use super::visit::{Hasher, Visit, VisitId};
-use super::{Correlator, LINGER, Leg, Mark};
+use super::{Correlator, Leg, Mark};
 use crate::base::{Addr, ExId, Fingerprint, Stamp};
 
 /// One thinkable parent of a visit.

@@ -20,8 +20,11 @@ mod pair;
 mod request;
 mod requests;
 mod roles;
+mod sides;
 mod solve;
 mod steer;
+mod sweep;
+mod unseen;
 mod visit;
 
 use std::cell::RefCell;
@@ -32,8 +35,7 @@ use std::sync::Arc;
 pub use leg::Leg;
 pub use pair::{Gateway, Link, Mark, Other, Pair, Rival};
 
-use crate::base::{Addr, Cause, ExId, Gap, Limits, Ts};
-use crate::http::End;
+use crate::base::{Addr, ExId, Limits, Ts};
 use crate::mcp::{AskKind, Asked, Conduit, ConduitKind, Exchange, Seen};
 use evidence::Learned;
 use request::{Request, left};
@@ -127,7 +129,7 @@ impl Correlator {
 
     /// Something was seen. Pairs that are now beyond change go to `out`.
     pub fn push(&mut self, seen: Seen, out: &mut Vec<Pair>) {
-        if let Some((id, at)) = lost(&seen) {
+        if let Some((id, at)) = unseen::lost(&seen) {
             self.lost(id, at);
         }
         match seen {
@@ -248,123 +250,6 @@ impl Correlator {
         }
     }
 
-    /// An exchange shows that packets were lost, at any time since it began.
-    fn lost(&mut self, id: ExId, at: Option<Ts>) {
-        let leg = self.legs.get(&id).map(|leg| (leg.start().ts, leg.peers.server));
-        let (start, server) = (leg.map(|(start, _)| start), leg.map(|(_, server)| server));
-        let Some(until) = at.or(start) else { return };
-        let (last, _) = self.lost.entry((start.map_or(until, |start| start.min(until)), id)).or_insert((until, server));
-        *last = until.max(*last);
-        if self.lost.len() > BLIND {
-            self.lost.pop_first();
-        }
-    }
-
-    /// An answer to a request that was not seen.
-    fn blind_spot(&mut self, id: ExId) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let at = leg.start();
-        let conduit = Conduit { peers: leg.peers.clone(), id, start: at, last: at, close: None, kind: ConduitKind::Unknown };
-        let before = matches!(leg.asked, Asked::Unreadable(Gap { cause: Cause::Before, .. }));
-        if before {
-            // Nothing seen has caused it. But it may have caused what was seen until now.
-            if !self.roles.role(leg.peers.server).upstream {
-                self.lost.insert((Ts(i64::MIN), id), (at.ts, Some(leg.peers.server)));
-            }
-            return;
-        }
-        if leg.asked == Asked::Other {
-            self.legs.remove(&id);
-        }
-        self.blind_to(Arc::new(conduit));
-    }
-
-    fn blind_to(&mut self, conduit: Arc<Conduit>) {
-        self.lost.insert((conduit.start.ts, conduit.id), (conduit.last.ts, Some(conduit.peers.server)));
-        self.blind.insert((conduit.start.ts, conduit.id), conduit);
-        if self.blind.len() > BLIND {
-            self.blind.pop_first();
-        }
-    }
-
-    /// Gives exchanges their side, once it is known what their server is.
-    fn flush(&mut self) {
-        let known: Vec<Addr> = self.undecided.keys().copied().filter(|at| self.roles.role(*at).known()).collect();
-        let mut ready: Vec<ExId> = known.iter().filter_map(|at| self.undecided.remove(at)).flatten().collect();
-        ready.sort_by_key(|id| self.legs.get(id).map(|leg| (leg.start(), leg.id)));
-        for id in ready {
-            self.route(id);
-        }
-        let conduits = std::mem::take(&mut self.undecided_conduits);
-        for conduit in conduits {
-            self.conduit(conduit);
-        }
-    }
-
-    fn route(&mut self, id: ExId) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let (role, authorization) = (self.roles.role(leg.peers.server), leg.asked == Asked::Authorization);
-        if role.relay {
-            self.outer.insert(id);
-            return;
-        }
-        if role.upstream && self.passed_on(id) {
-            return;
-        }
-        if role.gateway && !authorization {
-            self.alias(id);
-            self.begin_request(id);
-        }
-        let Some(leg) = self.legs.get(&id) else { return };
-        if role.upstream || authorization && !role.gateway {
-            let visit = self.visits.attach(leg);
-            self.learned.asked(leg);
-            if let Some(visit) = self.visits.open.get(&visit) {
-                self.starts.insert((visit.start.ts, visit.id));
-                self.stale.insert(visit.id);
-            }
-            for names in leg.names.iter().flatten() {
-                self.learned.list(leg.peers.server, names);
-            }
-        }
-    }
-
-    /// A relay on the far side passes the gateway's own request on: its leg is another name of the gateway's.
-    fn passed_on(&mut self, id: ExId) -> bool {
-        let Some(leg) = self.legs.get(&id) else { return false };
-        let server = leg.peers.server;
-        let first = self.legs.values().filter(|own| {
-            own.id != id
-                && self.roles.stands_before(own.peers.server, server)
-                && self.roles.role(own.peers.server).upstream
-                && hop::same_request(own, leg)
-        });
-        let Some(own) = first.map(|own| (own.start(), own.id)).max() else { return false };
-        self.inner.insert(id, own.1);
-        true
-    }
-
-    /// Outer legs of a request give it further names.
-    fn alias(&mut self, id: ExId) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let server = leg.peers.server;
-        let outer = self.outer.iter().filter_map(|outer| self.legs.get(outer)).filter(|outer| {
-            !self.inner.contains_key(&outer.id) && self.roles.relays(outer.peers.server, server) && hop::same_request(outer, leg)
-        });
-        // The latest that fits: a pooled connection serves many clients one after the other.
-        let Some(outer) = outer.map(|outer| (outer.start(), outer.id)).min() else { return };
-        let Some(outer) = self.legs.get(&outer.1).cloned() else { return };
-        self.inner.insert(outer.id, id);
-        if let Some(leg) = self.legs.get_mut(&id) {
-            let peers = outer.peers.clone();
-            leg.outer = Some(Arc::new(outer));
-            leg.peers.client_aliases.push(peers.client);
-            leg.peers.client_aliases.extend(peers.client_aliases);
-            leg.peers.server_aliases.push(peers.server);
-            leg.peers.server_aliases.extend(peers.server_aliases);
-        }
-    }
-
     fn begin_request(&mut self, id: ExId) {
         let Some(leg) = self.legs.get(&id) else { return };
         let elements = match &leg.asked {
@@ -457,64 +342,6 @@ impl Correlator {
             self.tunnels.insert(conduit.id, conduit);
         }
     }
-
-    /// Memory follows what is open: where too much is, the oldest pairs are closed with what is known.
-    fn make_room(&mut self, out: &mut Vec<Pair>) {
-        let spare = self.limits.open_exchanges / 8;
-        let oldest: Vec<_> = self.requests.keys().copied().take(spare.max(1)).collect();
-        if oldest.is_empty() {
-            // Nothing is paired at all: exchanges with servers of which nothing will be known.
-            for ids in std::mem::take(&mut self.undecided).into_values() {
-                for id in ids.into_iter().take(spare) {
-                    self.legs.remove(&id);
-                }
-            }
-        }
-        for key in oldest {
-            self.close(key, true, out);
-        }
-        self.sweep();
-    }
-
-    /// Visits that no request can be the parent of, and that are over, are nobody's: the gateway's own errands.
-    fn sweep(&mut self) {
-        let first = self.requests.keys().next().map_or(Ts::MAX, |key| key.0.ts);
-        let horizon = first.min(self.held.unwrap_or(Ts::MAX)).min(self.now);
-        let old: Vec<(Ts, VisitId)> = self.starts.range(..(horizon, VisitId(0))).copied().collect();
-        for (start, id) in old {
-            let over = self.visits.open.get(&id).is_none_or(|visit| self.is_over(visit));
-            let idle = self.now.since(start) > IDLE;
-            if (over && self.now.since(start) > LINGER) || idle {
-                self.starts.remove(&(start, id));
-                if let Some(visit) = self.take(id) {
-                    self.drop_legs(&visit.legs);
-                }
-            }
-        }
-        self.blind.retain(|_, spot| spot.last.ts >= horizon - LINGER);
-        // Who waited for a request that is gone has been woken, or will be by time.
-        let requests = &self.requests;
-        self.waiters.retain(|key, _| requests.get(key).is_some());
-        self.lost.retain(|_, (last, _)| *last >= horizon - LINGER);
-        let now = self.now;
-        self.tunnels.retain(|_, tunnel| tunnel.close.is_none() || tunnel.last.ts >= horizon || now.since(tunnel.last.ts) < LINGER);
-    }
-
-    fn drop_legs(&mut self, ids: &[ExId]) {
-        for id in ids {
-            if let Some(leg) = self.legs.get(id) {
-                self.visits.forget(leg);
-                let both = self.roles.role(leg.peers.server).gateway && self.requests.of_exchange(leg.start(), *id).next().is_some();
-                if leg.done.is_some() && !both {
-                    self.legs.remove(id);
-                }
-            }
-        }
-    }
-
-    fn is_over(&self, visit: &visit::Visit) -> bool {
-        visit.legs.iter().filter_map(|id| self.legs.get(id)).all(|leg| leg.done.is_some() || leg.asked == Asked::Stream)
-    }
 }
 
 /// Whether a connection that carried nothing failed, rather than was given up by its opener.
@@ -527,28 +354,5 @@ fn failure(close: crate::tcp::Close) -> bool {
     }
 }
 
-/// Whether something that was seen shows that packets of its exchange were lost, and up to when.
-fn lost(seen: &Seen) -> Option<(ExId, Option<Ts>)> {
-    let is_lost = |gap: &Gap| gap.cause == Cause::Lost;
-    match seen {
-        Seen::Asked(exchange) => {
-            let at = exchange.request.as_ref().map(|request| request.last.ts);
-            matches!(&exchange.asked, Asked::Unreadable(gap) if is_lost(gap)).then_some((exchange.id, at))
-        }
-        Seen::Missed(id, gap) => is_lost(gap).then_some((*id, None)),
-        Seen::Done(id, done) => {
-            let gap = if let End::Unseen(gap) = &done.end { Some(gap) } else { done.unread.as_ref() };
-            gap.is_some_and(is_lost).then_some((*id, Some(done.last.ts)))
-        }
-        _ => None,
-    }
-}
-
-/// Answers to unseen requests remembered, and times of loss.
-const BLIND: usize = 4_096;
 /// How often timers are looked at, nanoseconds of packet time.
 const TICK: i64 = 20_000_000;
-/// How long the gateway may go on working for a client that left, nanoseconds of packet time.
-const LINGER: i64 = 5_000_000_000;
-/// After this long a visit that is not over is given up, nanoseconds of packet time.
-const IDLE: i64 = 600_000_000_000;
