@@ -188,7 +188,7 @@ def assign(found, servers, groups, ends, cost):
             window = of_server[at:at + WINDOW]
             rows = []
             for visit in (found[n] for n in window):
-                near = around(candidates(groups, visit), ends[visit.op] if groups.get(visit.op) else ends[None], visit)
+                near = around(candidates(groups, visit), ends[visit.op] if groups.get(visit.op) else ends.get(None, []), visit)
                 rows.append({a: cost[0](bucket(visit.start - a.start)) + cost[1](bucket(a.end - visit.end)) for a in near if a not in filled})
             for row, visit in enumerate(found[n] for n in window):
                 if visit.op is None and rows[row]:   # a probe does not stand for the visit proper
